@@ -1,0 +1,59 @@
+# GNU make 3.81 (macOS) or newer. `make` alone lists the commands.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+TEST_TOOLS := $(VENV)/installed-for-tests
+
+# The sample, from a clean state and without the rest of the world: a proxy that is not there makes
+# every attempt to reach the network fail at once.
+HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE COURSE_PROFILE=sample CI=1 HF_HUB_OFFLINE=1 \
+	HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1,localhost \
+	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
+NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
+	--nbval-sanitize-with tests/nbval_sanitize.cfg
+
+.PHONY: help run lab test bench notebooks sample
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+run: $(INSTALLED)  ## run the whole course, then compare: PROFILE=sample|photos|full DATA=… BACKBONE=…
+	@$(BIN)/python -m utils.notebooks run $(if $(PROFILE),--profile '$(PROFILE)') \
+		$(if $(DATA),--data '$(DATA)') $(if $(BACKBONE),--backbone '$(BACKBONE)')
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+
+test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the sample
+	$(BIN)/ruff check
+	$(HERMETIC) $(BIN)/python -m pytest tests --durations=10
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
+		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
+		$(HERMETIC) COURSE_HOME="$$home" $(BIN)/python -m pytest $(NBVAL) notebooks --durations=10
+
+bench: $(TEST_TOOLS)  ## measure the course's speed against plain loops, side by side
+	@$(BIN)/python -m tests.benchmarks
+
+notebooks: $(TEST_TOOLS)  ## run the notebooks on the sample in place, clean them for committing: NAMES=03
+	@$(BIN)/python -m utils.notebooks update $(NAMES)
+
+sample: $(INSTALLED)  ## redraw data/dogscats-sample.tgz: same seed, same bytes
+	@$(BIN)/python -m utils.sample_pets
+
+# pip comes last when a virtual environment is made: without it, it is half made, and made again.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo \
+		"The course needs Python 3.10 or newer, and '$(PYTHON)' is not: name one that is, for example" \
+		"make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.txt | $(BIN)/pip
+	@echo "Installing the course's packages into $(VENV) (once; a few minutes) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(TEST_TOOLS): tests/requirements.txt $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The small package behind the notebooks: each module one room, and data flows one way."""

@@ -1,0 +1,79 @@
+"""What the disk allows: room, permission, and the sentence for when it does not."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from utils.errors import CourseError
+
+BLOCK = 1 << 20  # bytes read or written at a time
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+
+
+def format_bytes(number: int) -> str:
+    """12 bytes, 3.4 MB, 1.8 GB: decimal units, as file managers and download pages show them."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise CourseError if `folder`'s disk has fewer than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise CourseError(
+            f"The disk of {folder} has {format_bytes(free)} free and {purpose} needs about "
+            f"{format_bytes(needed)}: make room, or set COURSE_HOME to a folder on another disk."
+        )
+
+
+def describe_write_error(error: OSError, folder: Path) -> CourseError:
+    """The sentence for a folder that could not be written to."""
+    if error.errno in DISK_FULL:
+        return CourseError(
+            f"The disk of {folder} is full: make room and run this again (what has been downloaded "
+            "is kept), or set COURSE_HOME to a folder on another disk."
+        )
+    reason = error.strerror or str(error)
+    return CourseError(
+        f"{folder} cannot be written to ({reason}): set COURSE_HOME to a folder of your own."
+    )
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file in hex digits, with a progress bar: a large archive takes seconds."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file, make_bar(path.stat().st_size, f"checking {path.name}") as bar:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            bar.update(len(block))
+    return digest.hexdigest()
+
+
+def make_bar(total: int | None, description: str) -> tqdm:
+    """A progress bar in bytes that leaves no line behind."""
+    return tqdm(
+        total=total, desc=description, unit="B", unit_scale=True, unit_divisor=1000, leave=False
+    )
+
+
+def read_json(path: Path) -> dict:
+    """A small JSON object; empty if the file is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write all or nothing: under another name first, then renamed."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(temporary, path)

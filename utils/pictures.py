@@ -1,0 +1,161 @@
+"""Picture files decoded once, kept on disk as one memory-mapped array, handed out in batches."""
+
+import hashlib
+import json
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from tqdm.auto import tqdm
+
+from utils.data import Split, fingerprint_files
+from utils.errors import CourseError
+from utils.files import write_atomically
+from utils.weights import Preprocessing
+
+LARGEST_PICTURE = 100_000_000  # pixels; a decompression bomb has more
+# What Pillow raises for files that are no pictures or damaged ones, by experience.
+UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, EOFError, Image.DecompressionBombError)
+
+
+def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarray:
+    """One picture file as uint8 [size, size, 3]: shorter side to `size`, its middle square.
+
+    `file` is a path or a file object. Any mode becomes RGB, transparency becomes white, of an
+    animation the first frame is taken, and the rotation a camera noted (EXIF) is applied.
+    Raises CourseError for what is no picture, is damaged, or has more than 100 million pixels.
+    """
+    name = getattr(file, "name", file)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata: of no matter here
+            image = Image.open(file)
+            if image.width * image.height > LARGEST_PICTURE:
+                raise CourseError(
+                    f"{name} has {image.width} × {image.height} pixels, more than 100 million: "
+                    "make it smaller first."
+                )
+            image.draft("RGB", (2 * size, 2 * size))  # a JPEG is never decoded larger than useful
+            image.load()
+            return square(to_rgb(ImageOps.exif_transpose(image)), size, interpolation)
+    except UNREADABLE as error:
+        raise CourseError(f"{name} cannot be read as a picture: {error}.") from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB, on white where the picture is transparent."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def square(image: Image.Image, size: int, interpolation: str) -> np.ndarray:
+    """The shorter side scaled to `size`, then the middle square: uint8 [size, size, 3]."""
+    scale = size / min(image.size)
+    wide, high = (max(size, round(side * scale)) for side in image.size)
+    image = image.resize((wide, high), Image.Resampling[interpolation.upper()], reducing_gap=3.0)
+    left, top = (wide - size) // 2, (high - size) // 2
+    return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+@dataclass(frozen=True)
+class Pictures(TorchDataset):
+    """A split, decoded. `array` is uint8 [N, size, size, 3], memory-mapped from a file."""
+
+    split: Split  # without the files that could not be decoded
+    array: np.ndarray
+    key: str  # changes with the files and with the size they were decoded to
+    unreadable: tuple[str, ...] = ()  # one sentence for each file that was left out
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch at once: uint8 [N, 3, size, size] (in channels-last memory order), int64 [N]."""
+        images = torch.from_numpy(np.asarray(self.array[rows])).permute(0, 3, 1, 2)
+        return images, torch.from_numpy(self.split.labels[rows])
+
+    def select(self, rows) -> "Pictures":
+        """The pictures with these row numbers, in this order: a copy in memory."""
+        rows = np.asarray(rows)
+        digest = hashlib.sha256(rows.tobytes()).hexdigest()[:8]
+        return Pictures(
+            self.split.select(rows), np.asarray(self.array[rows]), f"{self.key}-{digest}"
+        )
+
+
+def decode_split(split: Split, preprocessing: Preprocessing, home: Path) -> Pictures:
+    """Decode every picture of a split, once: the next call finds the array on disk.
+
+    Files that cannot be decoded are named, counted and left out. The array is written to a
+    temporary name and renamed when it is complete: an interrupted run leaves nothing half-done.
+    Raises CourseError where no picture of a class can be decoded, or the disk is full.
+    """
+    size, interpolation = preprocessing.resize, preprocessing.interpolation
+    key = f"{fingerprint_files(split.paths, split.labels)}-{size}-{interpolation}"
+    folder = home / "cache" / "pictures"
+    array_file = folder / f"{split.name}-{key}.uint8"
+    notes_file = folder / f"{split.name}-{key}.json"
+    if not (array_file.is_file() and notes_file.is_file()):
+        reasons = write_array(split, size, interpolation, array_file)
+        write_atomically(notes_file, lambda file: file.write(json.dumps(reasons).encode()))
+    unreadable = {int(row): reason for row, reason in json.loads(notes_file.read_text()).items()}
+    if unreadable:
+        readable = np.setdiff1d(np.arange(len(split)), list(unreadable))
+        missing = set(range(len(split.classes))) - set(split.labels[readable])
+        if missing:
+            names = ", ".join(split.classes[label] for label in sorted(missing))
+            raise CourseError(
+                f"No {split.name} picture of {names} can be read: put readable pictures there."
+            )
+        count = f"{len(unreadable)} of {len(split)} {split.name} files"
+        print(f"{count} cannot be read and are left out:")
+        print("\n".join(f"  {reason}" for reason in unreadable.values()))
+        split = split.select(readable)
+    array = np.memmap(array_file, np.uint8, "r").reshape(len(split), size, size, 3)
+    return Pictures(split, array, key, tuple(unreadable.values()))
+
+
+def write_array(split: Split, size: int, interpolation: str, path: Path) -> dict[int, str]:
+    """Decode with one thread a core, write the readable pictures one after the other, and return
+    why each of the others was left out, by row."""
+
+    def decode(row: int) -> np.ndarray | str:
+        try:
+            return decode_picture(split.paths[row], size, interpolation)
+        except CourseError as error:
+            return str(error)
+
+    def write(file) -> None:
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            results = pool.map(decode, range(len(split)))
+            progress = tqdm(results, f"decoding {split.name}", total=len(split), leave=False)
+            for row, result in enumerate(progress):
+                if isinstance(result, str):
+                    unreadable[row] = result
+                else:
+                    file.write(result.tobytes())
+
+    unreadable: dict[int, str] = {}
+    write_atomically(path, write)
+    return unreadable
+
+
+def make_loader(pictures: Pictures, batch_size: int = 32, shuffle: bool = False) -> DataLoader:
+    """Batches (images uint8 [N, 3, size, size], labels int64 [N]) of decoded pictures.
+
+    No worker processes: reading a batch out of memory is quicker than sending it between processes.
+    """
+    return DataLoader(pictures, batch_size, shuffle, collate_fn=keep_batch)
+
+
+def keep_batch(batch):
+    return batch  # `__getitems__` has made one already

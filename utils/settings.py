@@ -1,0 +1,153 @@
+"""Reads `COURSE_*` once and decides profile, dataset, backbone, device and precision."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import CourseError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How big the world is: a dataset, a backbone, and the epochs its machine can afford."""
+
+    name: str
+    data: str
+    backbone: str
+    custom_cnn_epochs: int
+    unfrozen_epochs: int
+    minutes: str  # what the five notebooks take together, on the machine the profile is meant for
+
+
+PROFILES = {
+    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 2, "about 6 minutes on 2 cores"),
+    "photos": Profile("photos", "photos", "resnet101", 10, 1, "about 45 minutes on 2 cores"),
+    "full": Profile("full", "full", "resnet101", 10, 1, "about 20 minutes on a T4"),
+}
+BACKBONES = ("resnet101", "efficientnet_lite0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was decided. `data` is the name of a dataset or the path or URL of your own."""
+
+    profile: str
+    data: str
+    backbone: str
+    home: Path  # datasets, caches and runs live below this folder
+    device: str  # "cuda", "mps" or "cpu"
+    precision: str  # lowest precision the device computes fast: "float16", "bfloat16" or "float32"
+    custom_cnn_epochs: int
+    unfrozen_epochs: int
+    minutes: str
+
+    def describe(self) -> str:
+        """A table of every decision, and how to change each of them."""
+        home = self.home
+        if home.is_relative_to(ROOT):
+            home = home.relative_to(ROOT)
+        rows = [
+            ("profile", self.profile, f"COURSE_PROFILE={'|'.join(PROFILES)}, or profile= above"),
+            ("dataset", self.data, "COURSE_DATA=a folder, an archive or its URL"),
+            ("backbone", self.backbone, f"COURSE_BACKBONE={'|'.join(BACKBONES)}"),
+            ("home", str(home), "COURSE_HOME=a folder for data and runs"),
+            ("device", self.device, "chosen by what the machine has"),
+            ("precision", self.precision, "the lowest this device computes fast"),
+            ("expect", self.minutes, "for the whole course"),
+        ]
+        return "\n".join(f"{name:10} {value:22} {how}" for name, value, how in rows)
+
+
+def load_settings(profile: str = "auto", **overrides: str) -> Settings:
+    """Decide once, print what was decided, and return it.
+
+    `COURSE_PROFILE`, `COURSE_DATA`, `COURSE_BACKBONE` and `COURSE_HOME` win over the arguments, so
+    that one command can run all notebooks on another dataset without touching them. `overrides` are
+    `data`, `backbone` and `home`.
+
+    Raises CourseError for a profile, backbone or path that does not exist.
+    """
+    unknown = set(overrides) - {"data", "backbone", "home"}
+    if unknown:
+        raise TypeError(f"load_settings() takes data, backbone and home, not {sorted(unknown)}")
+
+    def choose(name: str, default: str) -> str:
+        return os.environ.get(f"COURSE_{name.upper()}") or overrides.get(name) or default
+
+    device = find_device()
+    asked = os.environ.get("COURSE_PROFILE") or profile
+    chosen = ("full" if device == "cuda" else "sample") if asked == "auto" else asked
+    if chosen not in PROFILES:
+        raise CourseError(
+            f"There is no profile {chosen!r}: set COURSE_PROFILE (or profile=) to auto, "
+            f"{', '.join(PROFILES)}."
+        )
+    limits = PROFILES[chosen]
+    backbone = choose("backbone", limits.backbone)
+    if backbone not in BACKBONES:
+        raise CourseError(
+            f"There is no backbone {backbone!r}: set COURSE_BACKBONE to {' or '.join(BACKBONES)}."
+        )
+    home = Path(choose("home", str(ROOT / "data"))).expanduser().resolve()
+    settings = Settings(
+        profile=chosen,
+        data=choose("data", limits.data),
+        backbone=backbone,
+        home=home,
+        device=device,
+        precision=find_precision(device),
+        custom_cnn_epochs=limits.custom_cnn_epochs,
+        unfrozen_epochs=limits.unfrozen_epochs,
+        minutes=limits.minutes,
+    )
+    print(settings.describe())
+    return settings
+
+
+def find_device() -> str:
+    """`cuda` where there is a GPU, `mps` on Apple silicon, `cpu` elsewhere."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def find_precision(device: str) -> str:
+    """The lowest precision the hardware multiplies matrices in at full speed.
+
+    A T4 has fp16 but not bf16; a CPU has bf16 only with AVX512-BF16 or AMX, and emulating it is
+    slower than fp32. (Read from the processor's flags: Linux shows them in /proc/cpuinfo.)
+    """
+    import torch
+
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability() >= (8, 0) else "float16"
+    if device == "cpu" and Path("/proc/cpuinfo").is_file():
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if "avx512_bf16" in flags or "amx_bf16" in flags:
+            return "bfloat16"
+    return "float32"
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep the memory of freed tensors; returns whether it applied.
+
+    By default every large tensor is fresh pages from the kernel, zeroed one by one, and goes back
+    when it is freed: a third to a half of a training step on a CPU. Only Linux with glibc has this
+    switch; elsewhere nothing happens. (mallopt(3): M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD.)
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    import ctypes
+
+    mallopt = ctypes.CDLL(None).mallopt
+    mmap_max, trim_threshold, top_pad = -4, -1, -2
+    accepted = [mallopt(mmap_max, 0), mallopt(trim_threshold, -1), mallopt(top_pad, 256 * 1024**2)]
+    return all(accepted)
+
+
+keep_freed_memory()

@@ -1,0 +1,219 @@
+"""One training loop for every network of the course, with history, checkpoints and exact resume."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from utils.augmentation import Augmentation, crop_center, draw_views
+from utils.checkpoints import read_checkpoint, write_checkpoint
+from utils.models import set_training_mode
+from utils.pictures import Pictures, make_loader
+from utils.weights import Preprocessing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: what decides the final weights, apart from model and pictures."""
+
+    epochs: int
+    preprocessing: Preprocessing
+    augmentation: Augmentation | None = Augmentation()  # None: the same centre crop every time
+    batch_size: int = 32
+    seed: int = 0
+    freeze_statistics: bool = False  # keep all batch norm in eval mode
+    largest_gradient: float | None = None  # norm to which gradients are clipped
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+@dataclass
+class History:
+    """One number an epoch in each list; losses are means over pictures, accuracies parts of 1."""
+
+    train_loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def append(self, **numbers: float) -> None:
+        for name, number in numbers.items():
+            getattr(self, name).append(number)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network says about every picture of a split."""
+
+    logits: torch.Tensor  # float32 [N, classes]
+    labels: torch.Tensor  # int64 [N]
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy over the pictures."""
+        return F.cross_entropy(self.logits, self.labels).item()
+
+    @property
+    def correct(self) -> int:
+        return (self.logits.argmax(dim=1) == self.labels).sum().item()
+
+    @property
+    def accuracy(self) -> float:
+        """Correct ÷ seen."""
+        return self.correct / len(self.labels)
+
+
+def autocast(device: str, precision: str) -> contextlib.AbstractContextManager:
+    """Matrix products in `precision` where it is lower than float32; weights stay float32."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device, getattr(torch, precision))
+
+
+def fit(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: Pictures,
+    validation: Pictures,
+    plan: Plan,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[History], object] | None = None,
+) -> History:
+    """Train `model` in place for `plan.epochs` epochs and return its history.
+
+    Each epoch draws its order, views and dropout from `plan.seed` and its own number alone. So a
+    training that was interrupted goes on from `checkpoint` and ends with exactly the weights of one
+    that was not. `schedule` steps once a batch; `on_epoch` is called with the history after each
+    epoch.
+    """
+    model.to(plan.device, memory_format=torch.channels_last)
+    history = History()
+    scaler = make_scaler(plan)
+    if checkpoint is not None:
+        identity = describe_training(model, optimizer, train, plan, schedule)
+        saved = read_checkpoint(checkpoint, identity)
+        if saved is not None:
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            scaler.load_state_dict(saved["scaler"])
+            if schedule is not None:
+                schedule.load_state_dict(saved["schedule"])
+            history = History(**saved["history"])
+    for epoch in range(len(history.seconds), plan.epochs):
+        start = time.perf_counter()
+        torch.manual_seed(plan.seed * 1_000_003 + epoch)
+        loss, accuracy = train_one_epoch(model, optimizer, train, plan, scaler, schedule)
+        seconds = time.perf_counter() - start
+        result = evaluate(model, validation, plan)
+        history.append(
+            train_loss=loss,
+            train_accuracy=accuracy,
+            validation_loss=result.loss,
+            validation_accuracy=result.accuracy,
+            seconds=seconds,
+        )
+        if checkpoint is not None:
+            content = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scaler": scaler.state_dict(),
+                "schedule": schedule.state_dict() if schedule is not None else None,
+                "history": asdict(history),
+            }
+            write_checkpoint(checkpoint, identity, content)
+        if on_epoch is not None:
+            on_epoch(history)
+    return history
+
+
+def train_one_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: Pictures,
+    plan: Plan,
+    scaler: torch.amp.GradScaler,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+) -> tuple[float, float]:
+    """Show every training picture once; returns the mean loss and the accuracy on the way."""
+    set_training_mode(model, plan.freeze_statistics)
+    loss_sum, correct, seen = 0.0, 0, 0
+    for images, labels in tqdm(make_loader(train, plan.batch_size, shuffle=True), leave=False):
+        inputs, labels = draw_inputs(images, plan), labels.to(plan.device)
+        optimizer.zero_grad()
+        with autocast(plan.device, plan.precision):
+            logits = model(inputs)
+            loss = F.cross_entropy(logits, labels)
+        scaler.scale(loss).backward()
+        if plan.largest_gradient is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), plan.largest_gradient)
+        scaler.step(optimizer)
+        scaler.update()
+        if schedule is not None:
+            schedule.step()
+        loss_sum += loss.detach() * len(labels)
+        correct += (logits.argmax(dim=1) == labels).sum()
+        seen += len(labels)
+    return float(loss_sum) / seen, int(correct) / seen
+
+
+def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """Training inputs from decoded pictures: random views, or centre crops without augmentation."""
+    images = images.to(plan.device, non_blocking=True)
+    if plan.augmentation is None:
+        inputs = crop_center(images, plan.preprocessing)
+    else:
+        inputs = draw_views(images, plan.preprocessing, plan.augmentation)
+    return inputs.contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
+    """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
+    model.to(plan.device, memory_format=torch.channels_last).eval()
+    logits, labels = [], []
+    for images, batch_labels in make_loader(pictures, batch_size=64):
+        inputs = crop_center(images.to(plan.device), plan.preprocessing)
+        with autocast(plan.device, plan.precision):
+            outputs = model(inputs.contiguous(memory_format=torch.channels_last))
+        logits.append(outputs.float().cpu())
+        labels.append(batch_labels)
+    return Evaluation(torch.cat(logits), torch.cat(labels))
+
+
+def make_scaler(plan: Plan) -> torch.amp.GradScaler:
+    """Scales the loss where gradients would be too small for float16; elsewhere it does nothing."""
+    return torch.amp.GradScaler(plan.device, enabled=plan.precision == "float16")
+
+
+def describe_training(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train: Pictures,
+    plan: Plan,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None,
+) -> dict[str, str]:
+    """What decides the final weights, by name. More epochs may follow, but not under a schedule."""
+    shapes = [tuple(parameter.shape) for parameter in model.parameters()]
+    settings = [
+        {name: value for name, value in group.items() if name not in ("params", "lr")}
+        | {"learning_rate": group.get("initial_lr", group["lr"])}
+        for group in optimizer.param_groups
+    ]
+    described = {
+        "network": f"{type(model).__name__} {shapes}",
+        "classes": ", ".join(train.split.classes),
+        "pictures": train.key,
+        "optimizer": f"{type(optimizer).__name__} {settings}",
+        "schedule": f"{type(schedule).__name__} over {plan.epochs} epochs" if schedule else "none",
+    }
+    fixed = {name: str(value) for name, value in asdict(plan).items() if name != "epochs"}
+    return described | fixed
