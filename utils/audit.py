@@ -40,10 +40,10 @@ def hash_images(images: np.ndarray) -> torch.Tensor:
     """A perceptual hash for each of the pictures, uint8 [N, H, W, 3] → bool [N, 256].
 
     The picture is shrunk to 17 × 16 grey values; each bit says whether one is brighter than its
-    left neighbour. Scaling, light and JPEG quality hardly change it. (Difference hash, Neal Krawetz,
-    2013, https://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html)
+    left neighbour. Scaling, light and JPEG quality hardly change it. (Difference hash, Neal
+    Krawetz, 2013, https://www.hackerfactor.com/blog/?/archives/529-Kind-of-Like-That.html)
     """
-    grey = torch.from_numpy(np.asarray(images)).float().mean(dim=3)[:, None]
+    grey = torch.from_numpy(np.array(images)).float().mean(dim=3)[:, None]
     small = F.interpolate(grey, (HASH_SIDE, HASH_SIDE + 1), mode="area")[:, 0]
     return (small[:, :, 1:] > small[:, :, :-1]).flatten(start_dim=1)
 
@@ -80,7 +80,7 @@ def measure_channels(pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor]:
     """
     total, squares, count = torch.zeros(3).double(), torch.zeros(3).double(), 0
     for start in range(0, len(pictures), 64):
-        images = torch.from_numpy(np.asarray(pictures.array[start : start + 64])).double() / 255
+        images = torch.from_numpy(np.array(pictures.array[start : start + 64])).double() / 255
         total += images.sum(dim=(0, 1, 2))
         squares += images.square().sum(dim=(0, 1, 2))
         count += images[..., 0].numel()

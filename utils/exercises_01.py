@@ -53,7 +53,7 @@ def check_1_3(choose_view: Callable) -> str | None:
         return "Training pictures must get random views."
     for part in ("validation", "test"):
         if not torch.equal(ask(choose_view, images, part, random_view, center_view), images * 2):
-            return f"The {part} pictures still get random views: each evaluation gives another number."
+            return f"The {part} pictures still get random views: every evaluation differs."
     return None
 
 
@@ -70,18 +70,18 @@ def check_1_4(prepare: Callable) -> str | None:
 
 def check_1_5(keeps_label: dict[str, set[str]]) -> str | None:
     right = {
-        "dogs": {"flip left-right", "rotate 10°", "brightness", "crop 80 %"},
-        "digits": {"rotate 10°", "brightness", "crop 80 %"},
-        "X-rays": {"rotate 10°", "brightness", "crop 80 %"},
+        "dogs": {"flip left-right", "rotate 10°", "brightness", "small crop"},
+        "digits": {"rotate 10°", "brightness", "small crop"},
+        "X-rays": {"rotate 10°", "brightness", "small crop"},
     }
     reasons = {
-        "flip left-right": "a mirrored digit is no digit, and in a mirrored chest the heart is on the "
-        "wrong side, which is a diagnosis",
+        "flip left-right": "a mirrored digit is no digit, and in a mirrored chest the heart is on "
+        "the wrong side, which is a diagnosis",
         "flip upside down": "a 6 becomes a 9, and nobody takes photographs of dogs upside down",
         "rotate 180°": "a 6 becomes a 9, and nobody takes photographs of dogs upside down",
         "rotate 10°": "a hand or a camera is never quite straight",
         "brightness": "light is not what makes the class",
-        "crop 80 %": "most of the picture is still there",
+        "small crop": "most of the picture is still there",
     }
     for subject, transforms in right.items():
         if keeps_label.get(subject, ...) is ...:
@@ -89,5 +89,6 @@ def check_1_5(keeps_label: dict[str, set[str]]) -> str | None:
         wrong = set(keeps_label[subject]) ^ transforms
         if wrong:
             name = sorted(wrong)[0]
-            return f"For {subject}, think again about {name!r}: {reasons.get(name, 'what is that?')}."
+            reason = reasons.get(name, "it is not in the list")
+            return f"For {subject}, think again about {name!r}: {reason}."
     return None

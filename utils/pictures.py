@@ -78,10 +78,12 @@ class Pictures(TorchDataset):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def load(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch at once: uint8 [N, 3, size, size] (in channels-last memory order), int64 [N]."""
         images = torch.from_numpy(np.asarray(self.array[rows])).permute(0, 3, 1, 2)
         return images, torch.from_numpy(self.split.labels[rows])
+
+    __getitems__ = load  # what a DataLoader calls for a whole batch
 
     def select(self, rows) -> "Pictures":
         """The pictures with these row numbers, in this order: a copy in memory."""

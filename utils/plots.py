@@ -177,12 +177,10 @@ def plot_histograms(images: dict) -> Drawing:
     figure, axes = make_axes(1, len(images), 4.2 * len(images), 2.6)
     spoken = []
     for axis, (name, image) in zip(axes[0], images.items(), strict=True):
-        for channel, (colour, values) in enumerate(zip(("red", "green", "blue"), image, strict=True)):
-            drawn = (RED, GREEN, BLUE)[channel]
-            style = ("-", "--", ":")[channel]
-            axis.hist(
-                values.flatten().numpy(), 60, histtype="step", color=drawn, ls=style, label=colour
-            )
+        lines = (("red", RED, "-"), ("green", GREEN, "--"), ("blue", BLUE, ":"))
+        for (colour, drawn, style), channel in zip(lines, image, strict=True):
+            values = channel.flatten().numpy()
+            axis.hist(values, 60, histtype="step", color=drawn, ls=style, label=colour)
         axis.set(title=name, xlabel="value", yticks=[])
         spoken.append(f"{name} from {image.min():.2f} to {image.max():.2f}")
     axes[0, 0].legend(fontsize=8)

@@ -132,7 +132,7 @@ def build_dog_head(pet: Pet, draw, choose) -> None:
                           (thick * 0.55, 0.26 + drop, 0.36)) for s in (-1, 1)],
                   _ball((0, low + 0.17, end + thick * 0.55), (0.21, 0.16, 0.17), "nose",
                         blend=0.03)]
-    kind = choose(["hanging", "pointed", "folded"], [0.54, 0.18, 0.28])
+    kind = choose(["hanging", "pointed", "folded"], [0.62, 0.13, 0.25])
     _ears(kind, pet, draw, draw(0.6, 0.74) * wide, draw(0.75, 1.15))
     front = end + thick * 0.62
     pet.face = {"eye": (0.4 * wide, 0.17, 0.79), "eye_size": draw(0.16, 0.21), "slant": draw(-8, 8),

@@ -51,7 +51,7 @@ QUALITY = 80
 ARCHIVE = Path(__file__).resolve().parent.parent / "data" / "dogscats-sample.tgz"
 PARTS = ("train", "valid")
 SPECIES = ("cats", "dogs")
-SHOTS = {"close": 0.42, "half": 0.26, "sitting": 0.12, "lying": 0.1, "standing": 0.1}
+SHOTS = {"close": 0.5, "half": 0.3, "sitting": 0.08, "lying": 0.06, "standing": 0.06}
 NOSES = np.array([[58.0, 48, 48], [150, 92, 86], [214, 150, 146], [40, 36, 38]])
 BARE = ("nose", "tongue", "collar", "tag")
 
@@ -125,11 +125,11 @@ def _pose(species: str, generator: np.random.Generator, size: int):
                                           draw(-7, 6), draw(-9, 9))
     body = rotate(0, look * 0.8, roll * 0.5 * near) @ rotate(turn, 0, 0)
     place_pet(pet, head, body, neck, draw(0.82, 1.1))
-    unit = size * draw(*{"close": (0.24, 0.33), "half": (0.17, 0.22)}.get(shot, (0.125, 0.16)))
+    unit = size * draw(*{"close": (0.26, 0.33), "half": (0.2, 0.25)}.get(shot, (0.14, 0.17)))
     low = np.min([b.center - b.radii.max() for b in pet.blobs], axis=0) * unit
     high = np.max([b.center + b.radii.max() for b in pet.blobs], axis=0) * unit
     if near:
-        origin = (size * draw(0.4, 0.6), size * draw(0.42, 0.56))
+        origin = (size * draw(0.44, 0.56), size * draw(0.46, 0.55))
     else:
         room = np.maximum(size - (high - low), -0.2 * size) / 2
         origin = (size / 2 - (low + high)[0] / 2 + room[0] * draw(-0.9, 0.9),

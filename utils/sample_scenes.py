@@ -209,7 +209,7 @@ def draw_front(generator: np.random.Generator, canvas: np.ndarray) -> np.ndarray
     size = canvas.shape[0]
     layer = Image.new("RGBA", (size, size), (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
-    colour = _cloth(generator, 50, 210, 0.4)
+    colour = _cloth(generator, 60, 200, 0.8)
     if generator.random() < 0.6:
         green = np.array([104.0, 134, 62]) + generator.uniform(-22, 22, 3)
         for _ in range(int(generator.integers(20, 70))):

@@ -23,7 +23,7 @@ class Profile:
 
 
 PROFILES = {
-    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 2, "about 6 minutes on 2 cores"),
+    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "6 minutes on 2 cores"),
     "photos": Profile("photos", "photos", "resnet101", 10, 1, "about 45 minutes on 2 cores"),
     "full": Profile("full", "full", "resnet101", 10, 1, "about 20 minutes on a T4"),
 }

@@ -94,7 +94,7 @@ def fit(
     that was not. `schedule` steps once a batch; `on_epoch` is called with the history after each
     epoch.
     """
-    model.to(plan.device, memory_format=torch.channels_last)
+    model.to(plan.device, memory_format=find_memory_format(plan))
     history = History()
     scaler = make_scaler(plan)
     if checkpoint is not None:
@@ -172,21 +172,30 @@ def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
         inputs = crop_center(images, plan.preprocessing)
     else:
         inputs = draw_views(images, plan.preprocessing, plan.augmentation)
-    return inputs.contiguous(memory_format=torch.channels_last)
+    return inputs.contiguous(memory_format=find_memory_format(plan))
 
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
     """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
-    model.to(plan.device, memory_format=torch.channels_last).eval()
+    memory_format = find_memory_format(plan)
+    model.to(plan.device, memory_format=memory_format).eval()
     logits, labels = [], []
     for images, batch_labels in make_loader(pictures, batch_size=64):
         inputs = crop_center(images.to(plan.device), plan.preprocessing)
         with autocast(plan.device, plan.precision):
-            outputs = model(inputs.contiguous(memory_format=torch.channels_last))
+            outputs = model(inputs.contiguous(memory_format=memory_format))
         logits.append(outputs.float().cpu())
         labels.append(batch_labels)
     return Evaluation(torch.cat(logits), torch.cat(labels))
+
+
+def find_memory_format(plan: Plan) -> torch.memory_format:
+    """Channels last in low precision, where convolutions then run two to three times faster.
+
+    In float32 on a CPU the depthwise convolutions of an EfficientNet take twice as long that way.
+    """
+    return torch.contiguous_format if plan.precision == "float32" else torch.channels_last
 
 
 def make_scaler(plan: Plan) -> torch.amp.GradScaler:

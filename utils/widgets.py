@@ -39,7 +39,7 @@ def draw_eight_views(
 
     The same random numbers each time, so that the views follow the recipe and nothing else.
     """
-    images, _ = pictures.__getitems__([row])
+    images, _ = pictures.load([row])
     generator = torch.Generator().manual_seed(0)
     views = draw_views(images.expand(8, -1, -1, -1), preprocessing, recipe, generator)
     shown = [images[0] / 255, *denormalize(views, preprocessing)]
