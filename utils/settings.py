@@ -23,7 +23,7 @@ class Profile:
 
 
 PROFILES = {
-    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "6 minutes on 2 cores"),
+    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "2 to 6 minutes on 2 cores"),
     "photos": Profile("photos", "photos", "resnet101", 10, 1, "about 45 minutes on 2 cores"),
     "full": Profile("full", "full", "resnet101", 10, 1, "about 20 minutes on a T4"),
 }
@@ -50,15 +50,15 @@ class Settings:
         if home.is_relative_to(ROOT):
             home = home.relative_to(ROOT)
         rows = [
-            ("profile", self.profile, f"COURSE_PROFILE={'|'.join(PROFILES)}, or profile= above"),
-            ("dataset", self.data, "COURSE_DATA=a folder, an archive or its URL"),
-            ("backbone", self.backbone, f"COURSE_BACKBONE={'|'.join(BACKBONES)}"),
-            ("home", str(home), "COURSE_HOME=a folder for data and runs"),
+            ("profile", self.profile, f"COURSE_PROFILE={' | '.join(PROFILES)}"),
+            ("dataset", self.data, "COURSE_DATA=folder, archive or URL"),
+            ("backbone", self.backbone, f"COURSE_BACKBONE={BACKBONES[0]} | …"),
+            ("home", str(home), "COURSE_HOME=folder for data and runs"),
             ("device", self.device, "chosen by what the machine has"),
             ("precision", self.precision, "the lowest this device computes fast"),
             ("expect", self.minutes, "for the whole course"),
         ]
-        return "\n".join(f"{name:10} {value:22} {how}" for name, value, how in rows)
+        return "\n".join(f"{name:10} {value:26} {how}" for name, value, how in rows)
 
 
 def load_settings(profile: str = "auto", **overrides: str) -> Settings:

@@ -1,0 +1,263 @@
+"""Every exercise of every notebook: untouched, solved as the fold says, and wrong as usual."""
+
+import ast
+import math
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from utils import exercises
+from utils.models import freeze
+from utils.settings import ROOT
+
+SOLUTION = re.compile(
+    r"<details>\s*<summary>Solution</summary>\s*```python\n(.*?)```\s*</details>", re.DOTALL
+)
+SUBJECTS = ("dogs", "digits", "X-rays")
+
+
+def find_call(source: str) -> tuple[str, str] | None:
+    """Number and answer expression of the cell's `exercises.check(…)`."""
+    if "exercises.check(" not in source:
+        return None
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "exercises.check":
+            number, expression = node.args
+            return number.value, ast.unparse(expression)
+    return None
+
+
+def collect_exercises(path: Path) -> list[tuple[str, str, str, list[str]]]:
+    """Number, answer expression, the cell as it is given, and the solutions that follow it."""
+    cells = nbformat.read(path, 4).cells
+    found = []
+    for index, cell in enumerate(cells):
+        call = find_call(cell.source) if cell.cell_type == "code" else None
+        if call:
+            after = cells[index + 1] if index + 1 < len(cells) else None
+            is_text = after is not None and after.cell_type == "markdown"
+            solutions = SOLUTION.findall(after.source) if is_text else []
+            found.append((*call, cell.source, solutions))
+    return found
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXERCISES = {found[0]: found for path in NOTEBOOKS for found in collect_exercises(path)}
+NUMBERS = list(EXERCISES)
+
+
+def make_namespace() -> dict:
+    names = {"torch": torch, "nn": nn, "F": F, "math": math, "freeze": freeze}
+    return {**names, "exercises": exercises}
+
+
+def drift_of_everything(before: nn.Module, after: nn.Module) -> bool:
+    pairs = zip(before.state_dict().values(), after.state_dict().values(), strict=True)
+    return any(not torch.equal(old, new) for old, new in pairs)
+
+
+def freeze_after_replacing(model: nn.Module, number_of_classes: int) -> nn.Module:
+    model.fc = nn.Linear(model.fc.in_features, number_of_classes)
+    freeze(model)
+    return model
+
+
+def replace_without_freezing(model: nn.Module, number_of_classes: int) -> nn.Module:
+    model.fc = nn.Linear(model.fc.in_features, number_of_classes)
+    return model
+
+
+def describe_head(model: nn.Module, number_of_classes: int) -> nn.Module:
+    freeze(model)
+    model.fc.out_features = number_of_classes
+    model.fc.requires_grad_(True)
+    return model
+
+
+def mean_of_batch_means(batches) -> tuple[torch.Tensor, torch.Tensor]:
+    pairs = [(images.mean(dim=(0, 2, 3)), images.std(dim=(0, 2, 3))) for images in batches]
+    return tuple(torch.stack(numbers).mean(dim=0) for numbers in zip(*pairs, strict=True))
+
+
+def mean_of_batch_deviations(batches) -> tuple[torch.Tensor, torch.Tensor]:
+    batches = list(batches)
+    mean = torch.cat(batches).mean(dim=(0, 2, 3))
+    return mean, torch.stack([batch.std(dim=(0, 2, 3)) for batch in batches]).mean(dim=0)
+
+
+def mean_of_batch_accuracies(batches) -> float:
+    return sum((x.argmax(1) == y).float().mean().item() for x, y in batches) / len(batches)
+
+
+def classify_by_nearest(features, labels, new_features, k: int) -> torch.Tensor:
+    return labels[torch.cdist(new_features, features).argmin(dim=1)]
+
+
+def classify_by_farthest(features, labels, new_features, k: int) -> torch.Tensor:
+    return labels[torch.cdist(new_features, features).topk(k).indices].mode(dim=1).values
+
+
+def fall_without_warm_up(step: int, steps: int, warm_up: int) -> float:
+    return 0.5 * (1 + math.cos(math.pi * step / (steps - 1)))
+
+
+def rise_from_zero(step: int, steps: int, warm_up: int) -> float:
+    if step < warm_up:
+        return step / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - 1 - warm_up)))
+
+
+WRONG_ANSWERS = {
+    "1.1": [
+        lambda images, mean, std: images * std.view(3, 1, 1) - mean.view(3, 1, 1),
+        lambda images, mean, std: (images + mean.view(3, 1, 1)) * std.view(3, 1, 1),
+        lambda images, mean, std: images * std + mean,  # (N, 3, H, W) does not meet (3,)
+        lambda images, mean, std: images,
+    ],
+    "1.2": [mean_of_batch_means, mean_of_batch_deviations, lambda batches: 0.5],
+    "1.3": [
+        lambda images, part, random_view, center_view: random_view(images),
+        lambda images, part, random_view, center_view: center_view(images),
+        lambda images, part, random_view, center_view: (
+            center_view(images) if part == "test" else random_view(images)
+        ),
+        lambda images, part, random_view, center_view: (
+            center_view(images) if part == "validation" else random_view(images)
+        ),
+    ],
+    "1.4": [
+        lambda images: ((images.float() / 255 - 0.5) / 0.5 - 0.5) / 0.5,
+        lambda images: (images.float() - 0.5) / 0.5,
+        lambda images: images.float() / 255,
+    ],
+    "1.5": [
+        dict.fromkeys(SUBJECTS, {"flip left-right", "rotate 10°", "brightness", "small crop"}),
+        dict.fromkeys(SUBJECTS, set()),
+        {"dogs": {"flip left-right", "rotate 10°", "brightness", "small crop"}},
+        dict.fromkeys(SUBJECTS, {"no such transform"}),
+        None,
+    ],
+    "2.1": [
+        lambda side, kernel_size: side // 2,
+        lambda side, kernel_size: (side - kernel_size) // 2,
+        lambda side, kernel_size: (side - kernel_size + 1) / 2,
+        lambda side, kernel_size: (side - 2) // 2,  # right for a kernel of 3 alone
+    ],
+    "2.2": [
+        lambda hidden, training: F.dropout(hidden, 0.2),  # the article's
+        lambda hidden, training: F.dropout(hidden, 0.5, training),
+        lambda hidden, training: hidden,
+        lambda hidden, training: F.dropout(hidden, 0.2, not training),
+        lambda hidden, training: hidden * (torch.rand(hidden.shape) > 0.2) if training else hidden,
+    ],
+    "2.3": [11_169_218, 110_018 - 2, 109_664, 0],
+    "2.4": [mean_of_batch_accuracies, lambda batches: 1.0, lambda batches: batches[9]],
+    "3.1": [freeze_after_replacing, replace_without_freezing, describe_head],
+    "3.2": [lambda model: model.fc.out_features, lambda model: model.fc.in_features],
+    "3.3": [
+        drift_of_everything,
+        lambda before, after: False,
+        lambda before, after: True,
+        lambda before, after: before is not after,
+    ],
+    "3.4": [
+        classify_by_farthest,
+        lambda features, labels, new, k: labels,
+        lambda features, labels, new, k: torch.zeros(len(new), dtype=torch.int64),
+    ],
+    "4.1": [
+        lambda model: [{"params": list(model.parameters()), "lr": 1e-3}],
+        lambda model: [{"params": list(model.head.parameters()), "lr": 1e-3}],
+        lambda model: [
+            {"params": list(getattr(model, name).parameters()), "lr": rate}
+            for name, rate in (("stem", 1e-3), ("body", 1e-4), ("head", 1e-5))
+        ],
+    ],
+    "4.2": [fall_without_warm_up, rise_from_zero, lambda step, steps, warm_up: 1.0],
+    "4.3": [
+        lambda model, optimizer: [],
+        lambda model, optimizer: [name for name, _ in model.named_parameters()],
+        lambda model, optimizer: [n for n, p in model.named_parameters() if p.requires_grad],
+    ],
+}
+
+
+def test_every_notebook_has_exercises():
+    assert NOTEBOOKS and all(collect_exercises(path) for path in NOTEBOOKS if path.stem >= "01")
+    assert sum(len(collect_exercises(path)) for path in NOTEBOOKS) == len(EXERCISES)
+    assert sorted(EXERCISES) == sorted(WRONG_ANSWERS)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_numbers_count_up_within_the_notebook(path):
+    numbers = [found[0] for found in collect_exercises(path)]
+    assert numbers == [f"{int(path.stem[:2])}.{place + 1}" for place in range(len(numbers))]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_solution_follows_its_exercise(path):
+    text = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown")
+    found = collect_exercises(path)
+    assert [len(solutions) for *_, solutions in found] == [1] * len(found)
+    assert text.count("<summary>Solution</summary>") == len(found)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_untouched_cell_was_not_tried(number, capsys):
+    _, _, source, _ = EXERCISES[number]
+    exec(source, make_namespace())
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Exercise {number}:")
+    assert ("are still missing" if number == "1.5" else "not tried yet") in printed
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_solution_is_right(number, capsys):
+    _, expression, _, solutions = EXERCISES[number]
+    namespace = make_namespace()
+    exec(solutions[0], namespace)
+    exercises.check(number, eval(expression, namespace))
+    assert capsys.readouterr().out == f"Exercise {number}: ✔ right.\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "place"),
+    [(number, place) for number, wrong in WRONG_ANSWERS.items() for place in range(len(wrong))],
+)
+def test_wrong_answer_gets_a_hint(number, place, capsys):
+    torch.manual_seed(0)
+    exercises.check(number, WRONG_ANSWERS[number][place])
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Exercise {number}: ✘") and "✔" not in printed
+    assert len(printed) > 30  # a sentence, not a cross alone
+
+
+@pytest.mark.xfail(strict=True, reason="check_3_4 accepts the class of the nearest one alone")
+def test_votes_must_be_counted(capsys):
+    exercises.check("3.4", classify_by_nearest)
+    assert "✘" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_nothing_stops_the_notebook(number, capsys):
+    def fail(*arguments):
+        raise ZeroDivisionError("in the learner's code")
+
+    for answer in (fail, lambda *arguments: "nonsense", "nonsense", 3.5, [], object()):
+        exercises.check(number, answer)
+        assert "✘" in capsys.readouterr().out
+
+
+def test_right_number_is_what_pytorch_counts():
+    """2.3: the network with global average pooling, really built."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.Conv2d(32, 64, 3), nn.Conv2d(64, 128, 3),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 128), nn.Linear(128, 2),
+    )  # fmt: skip
+    right = sum(parameter.numel() for parameter in model.parameters())
+    assert exercises.import_module("utils.exercises_02").check_2_3(right) is None

@@ -1,0 +1,115 @@
+"""What decides profile, dataset, backbone and home, and what is said of it."""
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from utils import settings as settings_module
+from utils.errors import CourseError
+from utils.settings import PROFILES, ROOT, find_precision, keep_freed_memory, load_settings
+
+
+def test_environment_beats_arguments(monkeypatch, tmp_path):
+    values = {
+        "PROFILE": "photos", "DATA": "full", "BACKBONE": "efficientnet_lite0",
+        "HOME": str(tmp_path / "from environment"),
+    }  # fmt: skip
+    for name, value in values.items():
+        monkeypatch.setenv(f"COURSE_{name}", value)
+    settings = load_settings("sample", data="sample", backbone="resnet101", home="elsewhere")
+    assert (settings.profile, settings.data) == ("photos", "full")
+    assert settings.backbone == "efficientnet_lite0"
+    assert settings.home == tmp_path / "from environment"
+    assert settings.custom_cnn_epochs == PROFILES["photos"].custom_cnn_epochs
+
+
+def test_arguments_beat_the_profile(monkeypatch, tmp_path):
+    monkeypatch.delenv("COURSE_HOME")
+    settings = load_settings("sample", data="photos", backbone="resnet101", home=str(tmp_path))
+    assert (settings.data, settings.backbone) == ("photos", "resnet101")
+    assert settings.home == tmp_path
+
+
+def test_defaults_of_the_profile(monkeypatch):
+    monkeypatch.delenv("COURSE_HOME")
+    settings = load_settings("sample")
+    assert (settings.data, settings.backbone) == ("sample", "efficientnet_lite0")
+    assert settings.home == ROOT / "data"
+
+
+def test_empty_variable_counts_as_none(monkeypatch):
+    for name in ("PROFILE", "DATA", "BACKBONE"):
+        monkeypatch.setenv(f"COURSE_{name}", "")
+    settings = load_settings("photos")
+    assert (settings.profile, settings.data, settings.backbone) == ("photos", "photos", "resnet101")
+
+
+def test_home_becomes_absolute(monkeypatch):
+    monkeypatch.setenv("COURSE_HOME", "~/course")
+    assert load_settings("sample").home == Path.home().resolve() / "course"
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_unknown_profile(monkeypatch, by_environment):
+    if by_environment:
+        monkeypatch.setenv("COURSE_PROFILE", "huge")
+    with pytest.raises(CourseError, match="'huge'.*auto, sample, photos, full"):
+        load_settings("sample" if by_environment else "huge")
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_unknown_backbone(monkeypatch, by_environment):
+    if by_environment:
+        monkeypatch.setenv("COURSE_BACKBONE", "vgg")
+    arguments = {} if by_environment else {"backbone": "vgg"}
+    with pytest.raises(CourseError, match="'vgg'.*resnet101 or efficientnet_lite0"):
+        load_settings("sample", **arguments)
+
+
+def test_misspelt_argument():
+    with pytest.raises(TypeError, match="batch"):
+        load_settings("sample", batch="8")
+
+
+@pytest.mark.parametrize(
+    ("device", "profile"), [("cuda", "full"), ("cpu", "sample"), ("mps", "sample")]
+)
+def test_auto_profile_follows_the_device(monkeypatch, device, profile):
+    monkeypatch.setattr(settings_module, "find_device", lambda: device)
+    monkeypatch.setattr(settings_module, "find_precision", lambda device: "float32")
+    assert load_settings().profile == load_settings("auto").profile == profile
+    monkeypatch.setenv("COURSE_PROFILE", "auto")
+    assert load_settings("photos").profile == profile
+
+
+def test_description_is_printed_and_lists_everything(capsys):
+    settings = load_settings("sample")
+    assert capsys.readouterr().out == settings.describe() + "\n"
+    rows = {line.split()[0]: line for line in settings.describe().splitlines()}
+    names = ["profile", "dataset", "backbone", "home", "device", "precision", "expect"]
+    assert list(rows) == names
+    for name, value in (
+        ("profile", "sample"), ("dataset", "sample"), ("backbone", "efficientnet_lite0"),
+        ("home", str(settings.home)), ("device", settings.device),
+        ("precision", settings.precision), ("expect", settings.minutes),
+    ):  # fmt: skip
+        assert value in rows[name]
+    for name in ("PROFILE", "DATA", "BACKBONE", "HOME"):
+        assert f"COURSE_{name}=" in settings.describe()
+
+
+def test_precision_is_one_that_pytorch_has():
+    import torch
+
+    for device in ("cpu", "mps"):
+        assert isinstance(getattr(torch, find_precision(device)), torch.dtype)
+    assert find_precision("mps") == "float32"
+
+
+def test_freed_memory_is_kept_where_glibc_is(monkeypatch):
+    is_glibc = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
+    assert keep_freed_memory() == is_glibc
+    for system in ("Darwin", "Windows"):
+        monkeypatch.setattr(platform, "system", lambda system=system: system)
+        assert keep_freed_memory() is False
