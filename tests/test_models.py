@@ -185,17 +185,14 @@ def test_missing_weights_offline_name_file_place_and_alternative(hub):
     assert list(hub.iterdir()) == []
 
 
-not_caught = pytest.mark.xfail(strict=True, reason="load_backbone lets this error through")
-
-
 @pytest.mark.parametrize(
     "kind",
     [
         "truncated",
         "empty",
         "other network",
-        pytest.param("text", marks=not_caught),  # UnpicklingError: a portal's page saved as .pth
-        pytest.param("no tensors", marks=not_caught),  # TypeError of load_state_dict
+        "text",  # UnpicklingError: a portal's page saved as .pth
+        "no tensors",  # TypeError of load_state_dict
     ],
 )
 def test_damaged_weights_of_resnet101(hub, kind):

@@ -87,7 +87,6 @@ def test_transparent_palette_becomes_white():
     assert (decode_picture(save(image, format="PNG", transparency=0), 24) == 255).all()
 
 
-@pytest.mark.xfail(strict=True, reason="16-bit greys are cut off at 255 by convert('RGB')")
 def test_sixteen_bits_keep_their_brightness():
     """Half of 65,535 is a middle grey, neither white nor black."""
     image = Image.fromarray(np.full((30, 30), 32_768, np.uint16))

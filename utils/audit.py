@@ -45,7 +45,8 @@ def hash_images(images: np.ndarray) -> torch.Tensor:
     """
     grey = torch.from_numpy(np.array(images)).float().mean(dim=3)[:, None]
     small = F.interpolate(grey, (HASH_SIDE, HASH_SIDE + 1), mode="area")[:, 0]
-    return (small[:, :, 1:] > small[:, :, :-1]).flatten(start_dim=1)
+    # One grey value of margin: on even ground, noise would decide.
+    return (small[:, :, 1:] > small[:, :, :-1] + 1).flatten(start_dim=1)
 
 
 def hash_pictures(pictures: Pictures) -> torch.Tensor:

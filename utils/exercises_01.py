@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from utils.exercises import ask
+from utils.exercises import NotTried, ask
 
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406])
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225])
@@ -69,6 +69,8 @@ def check_1_4(prepare: Callable) -> str | None:
 
 
 def check_1_5(keeps_label: dict[str, set[str]]) -> str | None:
+    if all(names is ... for names in keeps_label.values()):
+        raise NotTried
     right = {
         "dogs": {"flip left-right", "rotate 10°", "brightness", "small crop"},
         "digits": {"rotate 10°", "brightness", "small crop"},

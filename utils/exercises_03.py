@@ -64,6 +64,6 @@ def check_3_4(classify: Callable) -> str | None:
         return "The answer must be one class number for each new row."
     if not torch.equal(new_classes, torch.arange(3)):
         return "Three points in the middle of three classes must get these classes."
-    near = torch.tensor([[0.0], [0.1], [1.0], [1.1], [1.2]])
-    votes = ask(classify, near, torch.tensor([0, 0, 1, 1, 1]), torch.tensor([[0.2]]), 3)
+    near = torch.tensor([[0.25], [0.5], [0.6], [5.0], [6.0]])
+    votes = ask(classify, near, torch.tensor([1, 0, 0, 1, 1]), torch.tensor([[0.3]]), 3)
     return None if votes.item() == 0 else "Of the three nearest, two are of class 0: count votes."

@@ -1,5 +1,7 @@
 """The networks: a small CNN, two pretrained backbones, and what freezes and unfreezes them."""
 
+from pickle import UnpicklingError
+
 import torch
 from torch import nn
 
@@ -44,7 +46,7 @@ def load_backbone(name: str) -> nn.Module:
             return resnet101(weights=resnet101_weights()).eval()
         state = torch.load(path, map_location="cpu", weights_only=True)
         return load_efficientnet_lite0(state).eval()
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, TypeError, UnpicklingError) as error:
         raise CourseError(
             f"The weights of {name} in {path} are damaged or of another network: "
             "delete the file and run this again."

@@ -51,6 +51,8 @@ def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarr
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any mode as RGB, on white where the picture is transparent."""
+    if image.mode.startswith("I"):  # 16 bits: Pillow would cut off at 255 instead of scaling
+        image = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
