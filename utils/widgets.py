@@ -48,14 +48,14 @@ def draw_eight_views(
         f"crops from {recipe.smallest_crop:.0%} of the side, mirrored {recipe.flip:.0%} of the "
         f"times, brightness ± {recipe.brightness:.0%}"
     )
-    return tile_pictures(shown, description, columns=9, side=112)
+    return tile_pictures(shown, description, columns=9, side=84)
 
 
 def explore_augmentation(pictures: Pictures, preprocessing: Preprocessing, row: int = 0) -> None:
     """Sliders for the recipe; eight views of a picture follow them."""
     default = Augmentation()
     picture = make_slider("picture", row, 0, len(pictures) - 1, 1, "d")
-    rotation = make_slider("rotation (degrees)", default.rotation, 0.0, 90.0, 1.0, ".0f")
+    rotation = make_slider("rotation (°)", default.rotation, 0.0, 90.0, 1.0, ".0f")
     crop = make_slider("smallest crop", default.smallest_crop, 0.1, 1.0, 0.05, ".0%")
     flip = make_slider("flip probability", default.flip, 0.0, 1.0, 0.1, ".0%")
     brightness = make_slider("brightness (±)", default.brightness, 0.0, 0.9, 0.05, ".0%")
