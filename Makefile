@@ -14,7 +14,7 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE COURSE_PROFILE=sample CI=1 HF_
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test bench notebooks sample
+.PHONY: help run lab test notebooks sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,9 +32,6 @@ test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the 
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
 		$(HERMETIC) COURSE_HOME="$$home" $(BIN)/python -m pytest $(NBVAL) notebooks --durations=10
-
-bench: $(TEST_TOOLS)  ## measure the course's speed against plain loops, side by side
-	@$(BIN)/python -m tests.benchmarks
 
 notebooks: $(TEST_TOOLS)  ## run the notebooks on the sample in place, clean them for committing: NAMES=03
 	@$(BIN)/python -m utils.notebooks update $(NAMES)
