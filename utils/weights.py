@@ -1,10 +1,10 @@
 """Where a backbone's ImageNet weights come from, and the preprocessing they were trained with."""
 
+import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.disk import hash_file
 from utils.errors import CourseError
 
 
@@ -96,4 +96,12 @@ def find_efficientnet_lite0() -> Path:
 
 def matches_name(path: Path) -> bool:
     """Whether the digits that end the file's name begin its SHA-256: PyTorch's convention."""
-    return hash_file(path).startswith(path.stem.rsplit("-", 1)[-1])
+    with path.open("rb") as file:
+        return hash_file(file).startswith(path.stem.rsplit("-", 1)[-1])
+
+
+def hash_file(file) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
