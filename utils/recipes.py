@@ -2,17 +2,66 @@
 
 import time
 
+import torch
 from torch import nn
 
 from utils.data import Dataset
 from utils.features import evaluate_head, extract_features, train_head
-from utils.models import count_parameters, freeze, load_backbone, replace_head
+from utils.models import CustomCNN, count_parameters, freeze, load_backbone, replace_head
 from utils.pictures import Pictures, decode_split
-from utils.runs import find_run, load_run_weights, save_run
+from utils.runs import Run, find_folder, find_run, load_run_weights, save_run
 from utils.settings import Settings
+from utils.training import Plan, evaluate, fit
 from utils.weights import find_preprocessing
 
 HEAD_EPOCHS = 10
+CUSTOM_CNN_RATE = 0.0003  # Adam's own 0.001 leaves some seeds at the untrained loss
+
+
+def load_custom_cnn(
+    settings: Settings, dataset: Dataset, train: Pictures, quiet: bool = False
+) -> CustomCNN:
+    """Notebook 02's network in eval mode; it is trained first, as it is there, if need be."""
+    run = find_run(settings, "custom_cnn", train)
+    if run is None:
+        print("There is no custom CNN yet: training notebook 02's now.")
+        run = make_custom_cnn(settings, dataset, train)
+        print(f"Trained it on {run.n_train:,} pictures in {run.seconds:.0f} s.")
+    elif not quiet:
+        print(f"Found the custom CNN of notebook 02, trained on {run.n_train:,} pictures.")
+    model = CustomCNN(len(dataset.classes))
+    model.load_state_dict(load_run_weights(settings, "custom_cnn"))
+    return model.eval()
+
+
+def make_custom_cnn(settings: Settings, dataset: Dataset, train: Pictures) -> Run:
+    """Notebook 02 in short: the same seed, plan and checkpoint, so the same weights."""
+    preprocessing = find_preprocessing(settings.backbone)
+    validation = decode_split(dataset.validation, preprocessing, settings.home)
+    plan = Plan(
+        epochs=settings.custom_cnn_epochs,
+        preprocessing=preprocessing,
+        device=settings.device,
+        precision=settings.precision,
+    )
+    torch.manual_seed(0)
+    model = CustomCNN(len(dataset.classes))
+    optimizer = torch.optim.Adam(model.parameters(), lr=CUSTOM_CNN_RATE)
+    checkpoint = find_folder(settings, "custom_cnn") / "checkpoint.pt"
+    history = fit(model, optimizer, train, validation, plan, checkpoint=checkpoint)
+    test = decode_split(dataset.test, preprocessing, settings.home)
+    return save_run(
+        settings,
+        "custom_cnn",
+        dataset,
+        train,
+        evaluate(model, test, plan),
+        model,
+        epochs=plan.epochs,
+        seconds=sum(history.seconds),
+        history=history,
+        trainable_parameters=count_parameters(model)[0],
+    )
 
 
 def load_frozen(
@@ -32,7 +81,7 @@ def load_frozen(
     return model
 
 
-def make_frozen(settings: Settings, dataset: Dataset, train: Pictures, trainable: int):
+def make_frozen(settings: Settings, dataset: Dataset, train: Pictures, trainable: int) -> Run:
     """Notebook 03 in short: features once, the head on them, tested once, saved."""
     preprocessing = find_preprocessing(settings.backbone)
     features = extract_features(settings, train, preprocessing)
