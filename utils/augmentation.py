@@ -1,12 +1,14 @@
 """From decoded pictures to what a network is shown: random views to train, one view to test.
 
-Both work on a whole batch at once and on the device the batch is on. A random view is one affine
-map per picture (rotation, flip, crop and shift in one sampling step), as in spatial transformers
+Both work on a whole batch, on the device the batch is on. A random view is one affine map per
+picture (rotation, flip, crop and shift in one sampling step), as in spatial transformers
 (Jaderberg et al., 2015, https://arxiv.org/abs/1506.02025).
 """
 
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -74,12 +76,53 @@ def draw_views(
     Randomness comes from `generator`, or from PyTorch's global seed. What a rotation turns in from
     outside is the picture mirrored at its edge, so that no black corners give the rotation away.
     """
-    count, size = len(images), preprocessing.crop
-    maps = draw_maps(count, recipe, generator)
-    light = 1 + recipe.brightness * (2 * torch.rand(count, generator=generator) - 1)
-    grid = F.affine_grid(maps, [count, 3, size, size], align_corners=False).to(images.device)
-    views = F.grid_sample(
-        images.float() / 255, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    maps = draw_maps(len(images), recipe, generator)
+    light = 1 + recipe.brightness * (2 * torch.rand(len(images), generator=generator) - 1)
+    apply = apply_maps_on_cpu if images.device.type == "cpu" else apply_maps_on_device
+    views = apply(images, maps, light, preprocessing.crop)
+    # One pass: v / 255, then (x - mean) / std, as one product and one sum.
+    mean, std = (
+        torch.tensor(numbers, device=images.device).view(1, 3, 1, 1)
+        for numbers in (preprocessing.mean, preprocessing.std)
     )
-    views = (views * light.to(images.device).view(-1, 1, 1, 1)).clamp(0, 1)
-    return normalize(views, preprocessing)
+    return torch.addcmul(-mean / std, views.float(), 1 / (255 * std))
+
+
+def apply_maps_on_device(
+    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, size: int
+) -> torch.Tensor:
+    """The views as float [N, 3, size, size] in 0..255, the whole batch in one sampling step."""
+    shape = [len(images), 3, size, size]
+    grid = F.affine_grid(maps, shape, align_corners=False).to(images.device)
+    views = F.grid_sample(
+        images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return (views * light.to(images.device).view(-1, 1, 1, 1)).clamp(0, 255)
+
+
+def apply_maps_on_cpu(
+    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, size: int
+) -> torch.Tensor:
+    """The same with OpenCV, whose 8-bit arithmetic is several times faster on a processor.
+
+    uint8 [N, 3, size, size] in channels-last memory order, within a few levels of the other's.
+    """
+    pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+    views = np.empty((len(pixels), size, size, 3), np.uint8)
+    for source, matrix, factor, view in zip(
+        pixels, to_pixel_maps(maps, size, images.shape[-1]), light.tolist(), views, strict=True
+    ):
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cv2.warpAffine(source, matrix, (size, size), view, flags, cv2.BORDER_REFLECT)
+        cv2.convertScaleAbs(view, view, factor)
+    return torch.from_numpy(views).permute(0, 3, 1, 2)
+
+
+def to_pixel_maps(maps: torch.Tensor, size: int, source_size: int) -> np.ndarray:
+    """Maps between coordinates in -1..1 as maps between pixel numbers, float64 [N, 2, 3].
+
+    Pixel i of n has its middle at (2 i + 1) / n - 1.
+    """
+    linear, shift = maps.double().numpy()[:, :, :2], maps.double().numpy()[:, :, 2]
+    shift = (shift + linear.sum(-1) * (1 / size - 1) + 1) * source_size / 2 - 0.5
+    return np.concatenate([linear * source_size / size, shift[:, :, None]], axis=-1)
