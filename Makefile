@@ -8,13 +8,14 @@ TEST_TOOLS := $(VENV)/installed-for-tests
 
 # The sample, from a clean state and without the rest of the world: a proxy that is not there makes
 # every attempt to reach the network fail at once.
-HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE COURSE_PROFILE=sample CI=1 HF_HUB_OFFLINE=1 \
+HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHARED \
+	COURSE_PROFILE=sample CI=1 HF_HUB_OFFLINE=1 \
 	HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1,localhost \
 	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test notebooks sample
+.PHONY: help run lab test soak notebooks sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +33,10 @@ test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the 
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
 		$(HERMETIC) COURSE_HOME="$$home" $(BIN)/python -m pytest $(NBVAL) notebooks --durations=10
+
+soak: $(TEST_TOOLS)  ## kill training, download, unpacking; feed damaged files: minutes; KILLS=20
+	$(HERMETIC) $(BIN)/python tests/soak.py $(or $(KILLS),20)
+	$(HERMETIC) $(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=soak
 
 notebooks: $(TEST_TOOLS)  ## run the notebooks on the sample in place, clean them for committing: NAMES=03
 	@$(BIN)/python -m utils.notebooks update $(NAMES)

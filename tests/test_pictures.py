@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -67,13 +67,13 @@ def make_png_header(width: int, height: int) -> bytes:
         ("YCbCr", (76, 85, 255), "JPEG", RED),
     ],
 )
-def test_any_mode_becomes_rgb(mode, colour, kind, expected):
+def test_fault_25_any_mode_becomes_rgb(mode, colour, kind, expected):
     picture = decode_picture(save(Image.new(mode, (30, 30), colour), format=kind), 24)
     assert picture.shape == (24, 24, 3) and picture.dtype == np.uint8
     assert np.abs(picture.astype(int) - expected).max() <= 8
 
 
-def test_palette_and_animation():
+def test_fault_25_palette_and_animation():
     red, blue = (Image.new("RGB", (30, 30), colour) for colour in ("red", "blue"))
     palette = decode_picture(save(red.convert("P"), format="PNG"), 24)
     assert (palette == RED).all()
@@ -81,20 +81,20 @@ def test_palette_and_animation():
     assert (decode_picture(gif, 24) == RED).all()  # the first frame
 
 
-def test_transparent_palette_becomes_white():
+def test_fault_25_transparent_palette_becomes_white():
     image = Image.new("P", (30, 30), 0)
     image.putpalette([0, 0, 0, 255, 0, 0])
     assert (decode_picture(save(image, format="PNG", transparency=0), 24) == 255).all()
 
 
-def test_sixteen_bits_keep_their_brightness():
+def test_fault_25_sixteen_bits_keep_their_brightness():
     """Half of 65,535 is a middle grey, neither white nor black."""
     image = Image.fromarray(np.full((30, 30), 32_768, np.uint16))
     picture = decode_picture(save(image, format="PNG"), 24)
     assert 120 <= picture.min() and picture.max() <= 136
 
 
-def test_camera_rotation_is_applied():
+def test_fault_26_camera_rotation_is_applied():
     pixels = np.zeros((40, 40, 3), np.uint8)
     pixels[:20] = RED  # the upper half
     exif = Image.Exif()
@@ -123,7 +123,7 @@ def test_middle_square_of_any_shape(shape):
     [JPEG[: len(JPEG) // 2], JPEG[:20], b"", b"not a picture\n", bytes(100), JPEG[20:]],
     ids=["half a JPEG", "header only", "no bytes", "text", "zeros", "no header"],
 )
-def test_what_is_no_picture_is_named(tmp_path, content):
+def test_fault_24_what_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
     with pytest.raises(CourseError, match="broken.jpg"):
@@ -131,7 +131,7 @@ def test_what_is_no_picture_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("side", [10_001, 40_000])
-def test_too_many_pixels_are_refused_by_the_header(tmp_path, side):
+def test_fault_34_too_many_pixels_are_refused_by_the_header(tmp_path, side):
     path = tmp_path / "bomb.png"
     path.write_bytes(make_png_header(side, side))
     with pytest.raises(CourseError, match="bomb.png.*pixels"):
@@ -143,20 +143,60 @@ def test_missing_file(tmp_path):
         decode_picture(tmp_path / "gone.png", 24)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.binary(max_size=200))
-def test_random_bytes_raise_course_errors_only(content):
+def test_fault_34_random_bytes_raise_course_errors_only(content):
     for start in (b"", JPEG[:30], b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0", b"BM"):
         assert_picture_or_course_error(start + content)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.lists(st.tuples(st.integers(2, len(JPEG) - 1), st.integers(0, 255)), max_size=8))
-def test_mutated_jpeg_raises_course_errors_only(changes):
-    content = bytearray(JPEG)
+def make_samples() -> dict[str, bytes]:
+    """A small picture in each kind of file, with the notes of a camera where it has some."""
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)
+    image, exif = Image.fromarray(pixels), Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    kinds = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+    return {kind: save(image, format=kind, exif=exif).getvalue() for kind in kinds}
+
+
+SAMPLES = make_samples()
+
+
+@given(
+    st.sampled_from(sorted(SAMPLES)),
+    st.lists(st.tuples(st.integers(0, 1 << 12), st.integers(0, 255)), max_size=8),
+    st.integers(0, 40),
+)
+def test_fault_24_mutated_pictures_raise_course_errors_only(kind, changes, cut):
+    content = bytearray(SAMPLES[kind])
     for place, value in changes:
-        content[place] = value
-    assert_picture_or_course_error(bytes(content))
+        content[place % len(content)] = value
+    assert_picture_or_course_error(bytes(content[: len(content) - cut]))
+
+
+def test_fault_26_damaged_notes_of_a_camera_do_not_lose_the_picture():
+    content = SAMPLES["JPEG"]
+    place = content.index(b"\x01\x0f\x00\x02")  # the entry of the camera's maker
+    for tag in (0x00, 0x01, 0x1A, 0x22):  # which text is not allowed in
+        changed = content[: place + 1] + bytes([tag]) + content[place + 2 :]
+        assert decode_picture(io.BytesIO(changed), 24).shape == (24, 24, 3), tag
+
+
+def test_fault_34_programs_that_pass_for_pictures_are_not_started(tmp_path, monkeypatch):
+    """EPS is a language: Pillow would hand the file to Ghostscript."""
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", pytest.fail)
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (30, 30)).save(path, "EPS")
+    with pytest.raises(CourseError, match="photo.jpg is no picture of a kind"):
+        decode_picture(path, 24)
+
+
+def test_fault_34_upload_without_a_name(monkeypatch):
+    upload = io.BytesIO(b"some text, sent by mistake")
+    with pytest.raises(CourseError, match="^The file is no picture of a kind the course reads"):
+        decode_picture(upload, 24)
+    upload.name = "letter.txt"
+    with pytest.raises(CourseError, match="^letter.txt is no picture"):
+        decode_picture(upload, 24)
 
 
 def assert_picture_or_course_error(content: bytes) -> None:
@@ -186,7 +226,7 @@ def test_split_is_decoded_in_order(tmp_path):
     assert pictures.unreadable == ()
 
 
-def test_unreadable_files_are_left_out_and_counted(tmp_path, capsys):
+def test_fault_24_unreadable_files_are_left_out_and_counted(tmp_path, capsys):
     split = make_split(tmp_path / "in", broken=(1, 4))
     for _ in range(2):  # decoded, and found again
         pictures = decode_split(split, SMALL, tmp_path)
@@ -201,7 +241,7 @@ def test_unreadable_files_are_left_out_and_counted(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("broken", [(0, 2, 4), (0, 1, 2, 3, 4, 5)])
-def test_class_without_readable_picture(tmp_path, broken):
+def test_fault_27_class_without_readable_picture(tmp_path, broken):
     split = make_split(tmp_path / "in", broken=broken)
     for _ in range(2):
         with pytest.raises(CourseError, match="cats"):

@@ -16,7 +16,6 @@ from utils.runs import (
     find_folder,
     find_interval,
     find_run,
-    forget_run,
     format_accuracy,
     format_comparison,
     load_run_test,
@@ -129,14 +128,6 @@ def test_later_run_replaces_an_earlier_one(settings):
     save(settings, "frozen", correct=3)
     save(settings, "frozen", correct=8)
     assert find_run(settings, "frozen").correct == load_run_test(settings, "frozen").correct == 8
-
-
-def test_forgotten_run_is_gone(settings):
-    save(settings, "frozen")
-    forget_run(settings, "frozen")
-    assert find_run(settings, "frozen") is None
-    assert not find_folder(settings, "frozen").exists()
-    forget_run(settings, "frozen")
 
 
 def test_results_in_the_order_of_the_course(settings, tmp_path):

@@ -99,6 +99,14 @@ def test_description_is_printed_and_lists_everything(capsys):
         assert f"COURSE_{name}=" in settings.describe()
 
 
+def test_description_names_every_choice_and_owns_up_to_estimates():
+    described = load_settings("photos").describe()
+    assert "COURSE_BACKBONE=resnet101 | efficientnet_lite0" in described
+    assert "COURSE_PROFILE=sample | photos | full" in described
+    for name in ("photos", "full"):  # nobody has timed these two from end to end
+        assert "estimated" in load_settings(name).describe()
+
+
 def test_precision_is_one_that_pytorch_has():
     import torch
 

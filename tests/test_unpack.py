@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from loopback import list_files, make_pictures, pack_tar, pack_zip
 
@@ -483,7 +483,6 @@ SMALL["raw gzip"] = SMALL["tar"]  # mutated before it is compressed, so that the
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(
     kind=st.sampled_from(sorted(SMALL)),
     changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
@@ -496,7 +495,6 @@ def test_mutated_archives_raise_our_error_only_and_write_nothing_outside(
     check_survives(gzip.compress(content, 1) if kind == "raw gzip" else content)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
     st.binary(max_size=3000),
     st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b\x08\0", b"PK\x05\x06"]),

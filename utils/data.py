@@ -8,6 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.corrections import (
+    apply_corrections,
+    describe_corrections,
+    find_corrections_file,
+    name_files,
+    read_corrections,
+)
 from utils.download import fetch_dataset
 from utils.errors import CourseError
 from utils.settings import Settings
@@ -55,6 +62,7 @@ def open_dataset(settings: Settings, validation_part: float = 0.1, seed: int = 0
 
     The folder the archive calls `valid` becomes the test set. `validation_part` of each class of
     `train`, drawn with `seed`, becomes the validation set: the only one that choices are made on.
+    Labels that were corrected in notebook 05 apply to the training set alone, and a line says so.
     Raises CourseError where the dataset cannot be had or has not the expected folders.
     """
     source = find_source(settings.data)
@@ -62,6 +70,7 @@ def open_dataset(settings: Settings, validation_part: float = 0.1, seed: int = 0
     classes = find_classes(folders.train)
     everything = list_split("train", folders.train, classes)
     train, validation = split_stratified(everything, validation_part, seed)
+    train = correct_split(train, folders.root, find_corrections_file(settings))
     test = list_split("test", folders.test, classes)
     return Dataset(
         folders.name, folders.root, classes, train, validation, test, source.licence, source.origin
@@ -138,12 +147,38 @@ def split_stratified(split: Split, validation_part: float, seed: int) -> tuple[S
     return train, Split("validation", validation.paths, validation.labels, split.classes)
 
 
+def correct_split(split: Split, root: Path, table: Path) -> Split:
+    """The training split with the corrections of a table, if there is one; says what it changed.
+
+    Validation and test pictures are what everything is measured with: they stay as they are.
+    """
+    corrections = read_corrections(table, split.classes)
+    if not corrections:
+        return split
+    files = name_files(split.paths, root)
+    rows, labels = apply_corrections(files, split.labels, split.classes, corrections)
+    if changes := describe_corrections(files, split.labels, labels, rows):
+        print(f"Corrections of training labels in {table.parent.name}/{table.name}: {changes}.")
+    others = [file for file in corrections.keys() - set(files) if (root / file).is_file()]
+    if others:
+        print(
+            f"{len(others)} of its lines are of validation or test pictures and do not apply: "
+            "what a network is measured with is not changed."
+        )
+    kept = split.select(rows)
+    return Split(split.name, kept.paths, labels, split.classes)
+
+
 def fingerprint_files(paths: tuple[Path, ...], labels: np.ndarray) -> str:
-    """A name for exactly these files: changes with any path, size, date, label or order."""
+    """A name for exactly these files: changes with any name, size, date, label or order.
+
+    Where their common folder lies does not count: a shared one has other paths on each laptop.
+    """
     digest = hashlib.sha256()
+    root = Path(os.path.commonpath(paths))
     for path, label in zip(paths, labels, strict=True):
-        status = path.stat()
-        digest.update(f"{path} {status.st_size} {status.st_mtime_ns} {label}\n".encode())
+        status, name = path.stat(), path.relative_to(root).as_posix()
+        digest.update(f"{name} {status.st_size} {status.st_mtime_ns} {label}\n".encode())
     return digest.hexdigest()[:16]
 
 

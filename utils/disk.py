@@ -2,8 +2,6 @@
 
 import errno
 import hashlib
-import json
-import os
 import shutil
 from pathlib import Path
 
@@ -29,21 +27,29 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     if needed > free:
         raise CourseError(
             f"The disk of {folder} has {format_bytes(free)} free and {purpose} needs about "
-            f"{format_bytes(needed)}: make room, or set COURSE_HOME to a folder on another disk."
+            f"{format_bytes(needed)}: make room, or set {name_setting(folder)} to a folder on "
+            "another disk."
         )
 
 
 def describe_write_error(error: OSError, folder: Path) -> CourseError:
     """The sentence for a folder that could not be written to."""
+    setting = name_setting(folder)
     if error.errno in DISK_FULL:
         return CourseError(
             f"The disk of {folder} is full: make room and run this again (what has been downloaded "
-            "is kept), or set COURSE_HOME to a folder on another disk."
+            f"is kept), or set {setting} to a folder on another disk."
         )
     reason = error.strerror or str(error)
+    others = ", and COURSE_SHARED to one that you may only read" if setting[0] == "C" else ""
     return CourseError(
-        f"{folder} cannot be written to ({reason}): set COURSE_HOME to a folder of your own."
+        f"{folder} cannot be written to ({reason}): set {setting} to a folder of your own{others}."
     )
+
+
+def name_setting(folder: Path) -> str:
+    """The variable that moves a folder elsewhere: PyTorch keeps its weights where it likes."""
+    return "TORCH_HOME" if folder.parts[-2:] == ("hub", "checkpoints") else "COURSE_HOME"
 
 
 def hash_file(path: Path) -> str:
@@ -61,19 +67,3 @@ def make_bar(total: int | None, description: str) -> tqdm:
     return tqdm(
         total=total, desc=description, unit="B", unit_scale=True, unit_divisor=1000, leave=False
     )
-
-
-def read_json(path: Path) -> dict:
-    """A small JSON object; empty if the file is missing or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write all or nothing: under another name first, then renamed."""
-    temporary = path.with_name(path.name + ".new")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, path)

@@ -4,29 +4,21 @@
 """
 
 import argparse
-import contextlib
 import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from utils.archives import BadArchiveError
-from utils.disk import (
-    describe_write_error,
-    format_bytes,
-    hash_file,
-    read_json,
-    require_space,
-    write_json,
-)
+from utils.disk import describe_write_error, format_bytes, hash_file, require_space
 from utils.errors import CourseError
+from utils.files import find_places, read_json, write_atomically, write_json
 from utils.layout import DatasetFolders, count_classes, find_dataset
-from utils.settings import load_settings
+from utils.locks import hold_lock
+from utils.settings import Settings, load_settings
 from utils.sources import Source, find_source
-from utils.transfer import MirrorError, show_address, state_path, transfer
+from utils.transfer import MirrorError, state_path, transfer_first
 from utils.unpack import read_marker, unpack_archive
 from utils.weights import fetch_weights
 
@@ -39,8 +31,8 @@ def fetch_dataset(source: Source, home: Path) -> DatasetFolders:
     A folder is used where it lies and never written to; a local archive is unpacked from where it
     lies. A URL goes to `home/downloads/<file name>.part`, is checked, renamed, unpacked into
     `home/datasets/<name>`, and then deleted: the pictures are what is needed. An archive that
-    somebody put at `home/downloads/<file name>` is checked, used and kept, so that an instructor's
-    folder of archives, served to a class, stays whole.
+    somebody put at `home/downloads/<file name>` is checked, used and kept. Both folders are looked
+    for in COURSE_SHARED first.
     Raises CourseError where the dataset cannot be had; running again goes on where it stopped.
     """
     place = Path(source.addresses[0])
@@ -52,26 +44,26 @@ def fetch_dataset(source: Source, home: Path) -> DatasetFolders:
                 f"The folder {error.filename or place} cannot be read ({error.strerror}): allow "
                 "yourself to read it, or set COURSE_DATA to another one."
             ) from error
-    target = home / "datasets" / source.name
     identity = _identify(source)
     # A dataset that is there needs no lock: it came by one rename, and `home` may be read-only.
-    if ready := read_marker(target, source.name, identity):
-        return ready
-    downloads = home / "downloads"
-    with _lock(downloads, source.name):
+    for target in find_places(home, "datasets", source.name):
+        if ready := read_marker(target, source.name, identity):
+            return ready
+    places = find_places(home, "downloads", source.file_name)
+    with hold_lock(home / "downloads", source.name):
         if ready := read_marker(target, source.name, identity):  # another process got it meanwhile
             return ready
-        archive = _fetch_archive(source, downloads)
+        archive = _fetch_archive(source, places)
         try:
             folders = unpack_archive(archive, target, identity, source.counts)
         except BadArchiveError as error:
-            if source.is_remote and _remove_if_ours(archive):
+            if source.is_remote and archive == places[-1] and _remove_if_ours(archive):
                 raise CourseError(
                     f"{str(error).rstrip('.')}; the download has been deleted, and running this "
                     "again downloads it anew."
                 ) from error
             raise
-        if source.is_remote:
+        if source.is_remote and archive == places[-1]:
             _remove_if_ours(archive)
             part = _part_path(archive)
             for leftover in (part, state_path(part)):  # of a download that was given up
@@ -97,28 +89,11 @@ def _describe_missing(source: Source) -> CourseError:
     )
 
 
-@contextlib.contextmanager
-def _lock(downloads: Path, name: str) -> Iterator[None]:
-    lock = FileLock(downloads / f"{name}.lock")
-    try:
-        downloads.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"Another process is getting {name} already: waiting for it.", flush=True)
-            lock.acquire(poll_interval=0.2)
-    except NotImplementedError as error:  # a network disk that knows no locks
-        raise describe_write_error(OSError(str(error)), downloads) from error
-    except OSError as error:
-        raise describe_write_error(error, downloads) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _fetch_archive(source: Source, places: list[Path]) -> Path:
+    """The path of a source's archive, complete and checked. The caller holds the dataset's lock.
 
-
-def _fetch_archive(source: Source, downloads: Path) -> Path:
-    """The path of a source's archive, complete and checked. The caller holds the dataset's lock."""
+    A remote one may lie at one of `places` already; it is downloaded to the last of them.
+    """
     if not source.is_remote:
         archive = Path(source.addresses[0])
         if not archive.is_file():
@@ -126,29 +101,28 @@ def _fetch_archive(source: Source, downloads: Path) -> Path:
         if fault := _find_fault(archive, source):
             raise CourseError(f"The archive {archive} {fault}: replace it by a good copy.")
         return archive
-    archive = downloads / source.file_name
-    if archive.exists():
-        if fault := _find_fault(archive, source):
-            raise CourseError(f"The file {archive} {fault}: delete it, and run this again.")
-        return archive
+    for archive in places:
+        if archive.exists():
+            if fault := _find_fault(archive, source):
+                raise CourseError(f"The file {archive} {fault}: delete it, and run this again.")
+            return archive
     part = _part_path(archive)
-    reasons = []
-    # The mirror that a partial file came from goes first: no other could go on with it.
-    begun_at = read_json(state_path(part)).get("url")
-    for url in sorted(source.addresses, key=lambda address: address != begun_at):
-        try:
-            transfer(url, part, source.bytes, lambda left, total: _reserve(downloads, left, total))
-            if fault := _find_fault(part, source):
-                part.unlink()
-                raise MirrorError(f"sent a file that {fault}")
-            return _keep(part, archive, source)
-        except MirrorError as error:
-            reasons.append(f"{show_address(url)} {error}")
-    raise CourseError(
-        f"The dataset {source.name} could not be downloaded ({'; '.join(reasons)}): "
-        "set COURSE_DATA to the URL of a mirror, or choose COURSE_PROFILE=sample, which needs no "
-        f"network, or put the file by hand at {archive}, and run this again."
-    )
+    try:
+        transfer_first(
+            source.addresses,
+            part,
+            source.bytes,
+            lambda left, total: _reserve(archive.parent, left, total),
+            lambda complete: _find_fault(complete, source),
+        )
+    except MirrorError as error:
+        raise CourseError(
+            f"The dataset {source.name} could not be downloaded ({error}): set COURSE_DATA to "
+            "another address of the archive (or COURSE_MIRROR to that of a folder with it), or "
+            "choose COURSE_PROFILE=sample, which needs no network, or put the file by hand at "
+            f"{archive}, and run this again."
+        ) from error
+    return _keep(part, archive, source)
 
 
 def _part_path(archive: Path) -> Path:
@@ -201,6 +175,36 @@ def _remove_if_ours(archive: Path) -> bool:
     return True
 
 
+def fill_mirror(settings: Settings, folder: Path) -> None:
+    """Put the dataset's archive and the weights into `folder` as they are, to be served to a class.
+
+    Raises CourseError where one of them cannot be had.
+    """
+    source = find_source(settings.data)
+    if not source.is_remote and settings.backbone != "resnet101":
+        raise CourseError(
+            f"The dataset {source.name} and the backbone {settings.backbone} need no download, so "
+            "there is nothing to serve: choose --profile photos or --profile full."
+        )
+    if source.is_remote:
+        archive = folder / source.file_name
+        with hold_lock(folder, source.name):
+            _fetch_archive(source, [archive])
+            # Without its state the archive is nobody's download, and so never deleted.
+            state_path(_part_path(archive)).unlink(missing_ok=True)
+        print(f"\n{source.name}: {format_bytes(archive.stat().st_size)} in {archive}")
+    if settings.backbone == "resnet101":
+        weights = fetch_weights(settings.backbone)
+        copy = folder / weights.name
+        with weights.open("rb") as original:
+            write_atomically(copy, lambda file: shutil.copyfileobj(original, file))
+        print(f"{settings.backbone}: {format_bytes(copy.stat().st_size)} in {copy}")
+    print(
+        f"Serve them with  python -m http.server --directory {folder} 8000\n"
+        "and start the notebooks with COURSE_MIRROR=http://ADDRESS_OF_THIS_MACHINE:8000"
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """`python -m utils.download`: gets dataset and weights, says where; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -209,11 +213,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", help="sample, photos or full")
     parser.add_argument("--data", metavar="PATH_OR_URL", help="a folder, an archive or its URL")
     parser.add_argument("--backbone", help="resnet101 or efficientnet_lite0")
-    for name, value in vars(parser.parse_args(arguments)).items():
+    parser.add_argument(
+        "--mirror", metavar="FOLDER", type=Path, help="only put the files there, to serve a class"
+    )
+    typed = vars(parser.parse_args(arguments))
+    folder = typed.pop("mirror")
+    for name, value in typed.items():
         if value:  # what is typed here wins over the environment, as nothing else does
             os.environ[f"COURSE_{name.upper()}"] = value
     try:
         settings = load_settings()
+        if folder:
+            fill_mirror(settings, folder)
+            return 0
         source = find_source(settings.data)
         folders = fetch_dataset(source, settings.home)
         print(f"\n{source.name}: {source.title}")

@@ -8,7 +8,6 @@ without its repetitions (Donahue et al., 2014, "DeCAF", https://arxiv.org/abs/13
 import hashlib
 import json
 import time
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +18,12 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from utils.augmentation import crop_center
-from utils.files import write_atomically
+from utils.files import find_places, write_atomically
 from utils.models import load_backbone, remove_head
 from utils.pictures import Pictures, make_loader
 from utils.settings import Settings
 from utils.training import Evaluation, autocast
-from utils.weights import Preprocessing, fetch_weights
+from utils.weights import Preprocessing, fetch_weights, hash_weights
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,15 @@ class Features:
             self, values=self.values[rows], labels=self.labels[rows], seconds=self.seconds * part
         )
 
+    def join(self, other: "Features") -> "Features":
+        """These and `other` views of the same classes, one after the other."""
+        return replace(
+            self,
+            values=torch.cat([self.values, other.values]),
+            labels=torch.cat([self.labels, other.labels]),
+            seconds=self.seconds + other.seconds,
+        )
+
 
 def extract_features(
     settings: Settings, pictures: Pictures, preprocessing: Preprocessing, mirror: bool = False
@@ -58,14 +66,14 @@ def extract_features(
     another shape is computed again.
     """
     key = name_features(settings, pictures, preprocessing, mirror)
-    path = settings.home / "cache" / "features" / f"{key}.npz"
-    found = read_features(path, len(pictures))
+    places = find_places(settings.home, "cache", "features", f"{key}.npz")
+    found = next(filter(None, (read_features(path, len(pictures)) for path in places)), None)
     if found is None:
         start = time.perf_counter()
         backbone = remove_head(load_backbone(settings.backbone))
         values = compute_features(backbone, pictures, preprocessing, settings, mirror)
         found = values, time.perf_counter() - start
-        write_atomically(path, lambda file: np.savez(file, values=values, seconds=found[1]))
+        write_atomically(places[-1], lambda file: np.savez(file, values=values, seconds=found[1]))
     values, seconds = found
     labels = torch.from_numpy(pictures.split.labels)
     return Features(torch.from_numpy(values), labels, pictures.split.classes, key, seconds)
@@ -78,7 +86,7 @@ def name_features(
     weights = fetch_weights(settings.backbone)
     parts = {
         "pictures": pictures.key,
-        "weights": [weights.name, weights.stat().st_size, weights.stat().st_mtime_ns],
+        "weights": hash_weights(weights),
         "preprocessing": str(preprocessing),
         "precision": settings.precision,
         "mirror": mirror,
@@ -92,9 +100,10 @@ def read_features(path: Path, rows: int) -> tuple[np.ndarray, float] | None:
     try:
         with np.load(path, allow_pickle=False) as saved:
             values, seconds = saved["values"], float(saved["seconds"])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except Exception:  # of many kinds: what is damaged may say anything
         return None
-    return (values, seconds) if values.ndim == 2 and len(values) == rows else None
+    fits = values.ndim == 2 and len(values) == rows and values.dtype == np.float32
+    return (values, seconds) if fits else None
 
 
 @torch.inference_mode()
@@ -118,14 +127,15 @@ def compute_features(
     return torch.cat(blocks).numpy()
 
 
-def fit_head(features: Features, seed: int = 0, weight_decay: float = 1e-4) -> nn.Linear:
+def fit_head(features: Features, weight_decay: float = 1e-3) -> nn.Linear:
     """The best linear head for these features: logistic regression, solved with L-BFGS.
 
-    The loss of a linear layer is convex, so there is one best head, and no epochs or learning rate
-    to choose. `weight_decay` keeps it finite where the classes can be separated without error.
+    The loss of a linear layer is convex, so there is one best head, and no epochs, learning rate or
+    seed to choose. `weight_decay` keeps it finite where the classes can be separated without error.
     """
-    torch.manual_seed(seed)
     head = nn.Linear(features.values.shape[1], len(features.classes))
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def compute_loss() -> torch.Tensor:
@@ -157,6 +167,15 @@ def train_head(
             loss.backward()
             optimizer.step()
     return head.requires_grad_(False)
+
+
+def draw_per_class(labels: torch.Tensor, count: int, seed: int) -> torch.Tensor:
+    """Row numbers of `count` random pictures of each class, class by class.
+
+    With the same seed, fewer pictures are a part of more. A class with fewer gives all it has.
+    """
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    return torch.cat([shuffled[labels[shuffled] == label][:count] for label in labels.unique()])
 
 
 def evaluate_head(head: nn.Linear, features: Features) -> Evaluation:

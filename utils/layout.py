@@ -100,18 +100,19 @@ def _find_splits(folder: Path) -> tuple[Path, Path] | None:
 
 def _check_classes(folders: DatasetFolders, address: str) -> None:
     train, test = count_classes(folders.train), count_classes(folders.test)
+    within = address[0].lower() + address[1:]
     for split, counts in ((folders.train, train), (folders.test, test)):
         for class_name, number in counts.items():
             if number == 0:
                 raise CourseError(
-                    f"The class {class_name!r} of {address} has no images in {split.name}: put "
+                    f"The class {class_name!r} of {within} has no images in {split.name}: put "
                     "some there, or remove the class from both parts."
                 )
     if set(train) != set(test):
         only = sorted(set(train) ^ set(test))[0]
         has, lacks = (folders.train, folders.test)[:: 1 if only in train else -1]
         raise CourseError(
-            f"The class {only!r} of {address} is in {has.name} and not in {lacks.name}: both parts "
+            f"The class {only!r} of {within} is in {has.name} and not in {lacks.name}: both parts "
             "need a folder for every class, of the same name."
         )
     if len(train) < 2:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from utils.errors import CourseError
-from utils.weights import fetch_weights, resnet101_weights
+from utils.weights import fetch_weights
 
 
 class CustomCNN(nn.Module):
@@ -40,11 +40,14 @@ def load_backbone(name: str) -> nn.Module:
     """
     path = fetch_weights(name)
     try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if name == "resnet101":
             from torchvision.models import resnet101
 
-            return resnet101(weights=resnet101_weights()).eval()
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            # Not by way of its `weights` argument, which would run code that a file may carry.
+            model = resnet101()
+            model.load_state_dict(state)
+            return model.eval()
         return load_efficientnet_lite0(state).eval()
     except (RuntimeError, EOFError, OSError, ValueError, TypeError, UnpicklingError) as error:
         raise CourseError(

@@ -16,17 +16,17 @@ import os
 import sys
 from pathlib import Path
 from subprocess import check_call
-# The course lies around this notebook. Where it does not (on Colab), fetch it, once.
 address = "https://github.com/OWNER/NAME"
 address = os.environ.get("COURSE_REPOSITORY") or address
 places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / Path(address).stem]
 root = next((place for place in places if (place / "utils/settings.py").exists()), None)
-if root is None:
-    root = places[-1]
-    check_call(["git", "clone", "-q", "--depth", "1", address, root])
-    check_call([sys.executable, "-m", "pip", "install", "-q", "-r", root / "requirements.txt"])
-if sys.path[0] != str(root):
-    sys.path.insert(0, str(root))
+if root is None:  # the course does not lie around this notebook (on Colab): fetch it, once
+    root, part = places[-1], Path(f"{places[-1]}.part")  # its name until all is installed
+    if not part.exists():
+        check_call(["git", "clone", "-q", "--depth", "1", address, part])
+    check_call([sys.executable, "-m", "pip", "install", "-q", "-r", part / "requirements.txt"])
+    part.rename(root)
+sys.path[:] = [str(root), *(path for path in sys.path if path != str(root))]
 import utils
 if Path(utils.__file__ or "").parent.resolve() != (root / "utils").resolve():
     raise ImportError(f"Restart the kernel: another package named utils came first, {utils}")

@@ -56,8 +56,8 @@ def run_notebooks(paths: list[Path], build: Path, timeout: int | None = None) ->
 
 
 def make_paths_absolute() -> None:
-    """COURSE_DATA and COURSE_HOME as seen from here: the kernels run in another folder."""
-    for variable in ("COURSE_DATA", "COURSE_HOME"):
+    """COURSE_DATA, COURSE_HOME and COURSE_SHARED as seen from here: kernels run elsewhere."""
+    for variable in ("COURSE_DATA", "COURSE_HOME", "COURSE_SHARED"):
         value = os.environ.get(variable)
         if value and "://" not in value and not (variable == "COURSE_DATA" and value in SOURCES):
             os.environ[variable] = str(Path(value).expanduser().absolute())

@@ -1,7 +1,6 @@
 """Picture files decoded once, kept on disk as one memory-mapped array, handed out in batches."""
 
 import hashlib
-import json
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm.auto import tqdm
 
 from utils.data import Split, fingerprint_files
+from utils.disk import require_space
 from utils.errors import CourseError
-from utils.files import write_atomically
+from utils.files import find_places, read_json, write_atomically, write_json
 from utils.weights import Preprocessing
 
 LARGEST_PICTURE = 100_000_000  # pixels; a decompression bomb has more
-# What Pillow raises for files that are no pictures or damaged ones, by experience.
-UNREADABLE = (OSError, ValueError, SyntaxError, TypeError, EOFError, Image.DecompressionBombError)
+DECODED_AT_ONCE = 256  # pictures
+# Of the kinds Pillow knows, those that pictures come in. Others do more than decode: for EPS it
+# starts Ghostscript, which runs the program that the file is.
+KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 
 
 def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarray:
@@ -32,21 +34,37 @@ def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarr
     animation the first frame is taken, and the rotation a camera noted (EXIF) is applied.
     Raises CourseError for what is no picture, is damaged, or has more than 100 million pixels.
     """
-    name = getattr(file, "name", file)
+    name = getattr(file, "name", "The file") if hasattr(file, "read") else file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata: of no matter here
-            image = Image.open(file)
+            image = Image.open(file, formats=KINDS)
             if image.width * image.height > LARGEST_PICTURE:
-                raise CourseError(
-                    f"{name} has {image.width} × {image.height} pixels, more than 100 million: "
-                    "make it smaller first."
-                )
+                raise Image.DecompressionBombError
             image.draft("RGB", (2 * size, 2 * size))  # a JPEG is never decoded larger than useful
             image.load()
-            return square(to_rgb(ImageOps.exif_transpose(image)), size, interpolation)
-    except UNREADABLE as error:
-        raise CourseError(f"{name} cannot be read as a picture: {error}.") from error
+            return square(to_rgb(rotate(image)), size, interpolation)
+    except Image.DecompressionBombError as error:
+        raise CourseError(
+            f"{name} has more than {LARGEST_PICTURE // 1_000_000} million pixels: make it smaller "
+            "first."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise CourseError(
+            f"{name} is no picture of a kind the course reads ({', '.join(KINDS)}): save it as one "
+            "of these, or leave it out."
+        ) from error
+    except Exception as error:  # of many kinds: Pillow's decoders meet damage where they stand
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise CourseError(f"{name} cannot be read as a picture: {reason}.") from error
+
+
+def rotate(image: Image.Image) -> Image.Image:
+    """The picture as its camera was held; one whose EXIF notes are damaged, as it lies."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # of many kinds, see above
+        return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -105,13 +123,13 @@ def decode_split(split: Split, preprocessing: Preprocessing, home: Path) -> Pict
     """
     size, interpolation = preprocessing.resize, preprocessing.interpolation
     key = f"{fingerprint_files(split.paths, split.labels)}-{size}-{interpolation}"
-    folder = home / "cache" / "pictures"
-    array_file = folder / f"{split.name}-{key}.uint8"
-    notes_file = folder / f"{split.name}-{key}.json"
-    if not (array_file.is_file() and notes_file.is_file()):
-        reasons = write_array(split, size, interpolation, array_file)
-        write_atomically(notes_file, lambda file: file.write(json.dumps(reasons).encode()))
-    unreadable = {int(row): reason for row, reason in json.loads(notes_file.read_text()).items()}
+    for array_file in find_places(home, "cache", "pictures", f"{split.name}-{key}.uint8"):
+        unreadable = read_notes(array_file, len(split), size)
+        if unreadable is not None:
+            break
+    else:
+        unreadable = write_array(split, size, interpolation, array_file)
+        write_json(name_notes(array_file), {"unreadable": unreadable})
     if unreadable:
         readable = np.setdiff1d(np.arange(len(split)), list(unreadable))
         missing = set(range(len(split.classes))) - set(split.labels[readable])
@@ -139,18 +157,43 @@ def write_array(split: Split, size: int, interpolation: str, path: Path) -> dict
             return str(error)
 
     def write(file) -> None:
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-            results = pool.map(decode, range(len(split)))
-            progress = tqdm(results, f"decoding {split.name}", total=len(split), leave=False)
-            for row, result in enumerate(progress):
-                if isinstance(result, str):
-                    unreadable[row] = result
-                else:
-                    file.write(result.tobytes())
+        needed = len(split) * size * size * 3
+        require_space(path.parent, needed, f"keeping the decoded {split.name} pictures")
+        rows = range(len(split))
+        with (
+            ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+            tqdm(total=len(split), desc=f"decoding {split.name}", leave=False) as progress,
+        ):
+            # A few at a time: a disk slower than the processors would fill the memory, and an
+            # interrupt would wait for all.
+            for first in rows[::DECODED_AT_ONCE]:
+                part = rows[first : first + DECODED_AT_ONCE]
+                for row, result in zip(part, pool.map(decode, part), strict=True):
+                    if isinstance(result, str):
+                        unreadable[row] = result
+                    else:
+                        file.write(result.tobytes())
+                    progress.update()
 
     unreadable: dict[int, str] = {}
     write_atomically(path, write)
     return unreadable
+
+
+def name_notes(array_file: Path) -> Path:
+    """The file beside a decoded array that says what was left out; written after the array."""
+    return array_file.with_suffix(".json")
+
+
+def read_notes(array_file: Path, pictures: int, size: int) -> dict[int, str] | None:
+    """Why pictures of a decoded array were left out, by row; None if it is missing or damaged."""
+    try:
+        notes = read_json(name_notes(array_file))["unreadable"]
+        unreadable = {int(row): str(reason) for row, reason in notes.items()}
+        complete = (pictures - len(unreadable)) * size * size * 3
+        return unreadable if array_file.stat().st_size == complete else None
+    except (OSError, KeyError, ValueError, AttributeError):
+        return None
 
 
 def make_loader(pictures: Pictures, batch_size: int = 32, shuffle: bool = False) -> DataLoader:

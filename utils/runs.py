@@ -1,7 +1,5 @@
 """Finished runs: saved, found again, and compared with intervals."""
 
-import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,8 +8,9 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from utils.checkpoints import is_whole, load_tensors
 from utils.data import Dataset
-from utils.files import write_atomically
+from utils.files import put_aside, read_json, write_atomically, write_json
 from utils.pictures import Pictures
 from utils.settings import Settings
 from utils.sources import find_source
@@ -35,6 +34,7 @@ class Run:
     trainable_parameters: int
     pictures: str  # key of the training pictures
     history: dict = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)  # in the order of the logits
 
     @property
     def test_accuracy(self) -> float:
@@ -92,44 +92,49 @@ def save_run(
         trainable_parameters=trainable_parameters,
         pictures=train.key,
         history=asdict(history) if history else {},
+        classes=list(dataset.classes),
     )
     folder = find_folder(settings, name)
+    # First, since a run counts from the moment its description is there: while the files of two
+    # runs lie side by side there is none.
+    (folder / "run.json").unlink(missing_ok=True)
     state = {key: value.cpu() for key, value in model.state_dict().items()}
     write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
     arrays = {"logits": test.logits.numpy(), "labels": test.labels.numpy()}
     write_atomically(folder / "test.npz", lambda file: np.savez(file, **arrays))
-    text = json.dumps(asdict(run), indent=1)
-    # Last, since a run counts from the moment its description is there.
-    write_atomically(folder / "run.json", lambda file: file.write(text.encode()))
+    write_json(folder / "run.json", asdict(run))
     return run
 
 
 def find_run(settings: Settings, name: str, train: Pictures | None = None) -> Run | None:
-    """The saved run; None where there is none or, with `train`, it had other training pictures."""
+    """The saved run; None where there is none or, with `train`, it had other training pictures.
+
+    A run with a damaged file counts as none: a line says so, and it is made again.
+    """
+    folder = find_folder(settings, name)
     try:
-        run = Run(**json.loads((find_folder(settings, name) / "run.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        run = Run(**read_json(folder / "run.json"))
+    except TypeError:  # no description, or not of a run
         return None
     if train is not None and run.pictures != train.key:
         return None
+    for file in (folder / "weights.pt", folder / "test.npz"):
+        if not is_whole(file):
+            put_aside(folder / "run.json", "damaged")
+            print(f"The saved run {name} has a damaged file, {file}: it counts as not made yet.")
+            return None
     return run
 
 
 def load_run_weights(settings: Settings, name: str) -> dict[str, torch.Tensor]:
     """The final weights of a saved run, on the CPU."""
-    path = find_folder(settings, name) / "weights.pt"
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return load_tensors(find_folder(settings, name) / "weights.pt")
 
 
 def load_run_test(settings: Settings, name: str) -> Evaluation:
     """What a saved run said about the test set."""
     with np.load(find_folder(settings, name) / "test.npz", allow_pickle=False) as saved:
         return Evaluation(torch.from_numpy(saved["logits"]), torch.from_numpy(saved["labels"]))
-
-
-def forget_run(settings: Settings, name: str) -> None:
-    """Delete a run and its checkpoint, so that it is trained again."""
-    shutil.rmtree(find_folder(settings, name), ignore_errors=True)
 
 
 def collect_results(settings: Settings) -> list[dict]:
@@ -172,4 +177,4 @@ def format_comparison(rows: list[dict]) -> str:
 
 def write_results(rows: list[dict], path: Path) -> None:
     """The same rows as JSON."""
-    write_atomically(path, lambda file: file.write(json.dumps(rows, indent=1).encode()))
+    write_json(path, rows)

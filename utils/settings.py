@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class Profile:
 
 PROFILES = {
     "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "2 to 6 minutes on 2 cores"),
-    "photos": Profile("photos", "photos", "resnet101", 10, 1, "about 45 minutes on 2 cores"),
-    "full": Profile("full", "full", "resnet101", 10, 1, "about 20 minutes on a T4"),
+    "photos": Profile("photos", "photos", "resnet101", 10, 1, "estimated 45 min, 2 cores"),
+    "full": Profile("full", "full", "resnet101", 10, 1, "estimated 20 min on a T4"),
 }
 BACKBONES = ("resnet101", "efficientnet_lite0")
 
@@ -52,13 +53,18 @@ class Settings:
         rows = [
             ("profile", self.profile, f"COURSE_PROFILE={' | '.join(PROFILES)}"),
             ("dataset", self.data, "COURSE_DATA=folder, archive or URL"),
-            ("backbone", self.backbone, f"COURSE_BACKBONE={BACKBONES[0]} | …"),
+            ("backbone", self.backbone, f"COURSE_BACKBONE={' | '.join(BACKBONES)}"),
             ("home", str(home), "COURSE_HOME=folder for data and runs"),
             ("device", self.device, "chosen by what the machine has"),
             ("precision", self.precision, "the lowest this device computes fast"),
             ("expect", self.minutes, "for the whole course"),
         ]
-        return "\n".join(f"{name:10} {value:26} {how}" for name, value, how in rows)
+        # Classrooms set these two; to everyone else they are no decision to be shown.
+        if shared := find_shared():
+            rows.insert(4, ("shared", str(shared), "COURSE_SHARED=folder to read first"))
+        if mirror := find_mirror():
+            rows.insert(4, ("mirror", mirror, "COURSE_MIRROR=address to download from first"))
+        return "\n".join(f"{name:10} {value:28} {how}" for name, value, how in rows)
 
 
 def load_settings(profile: str = "auto", **overrides: str) -> Settings:
@@ -66,7 +72,7 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
 
     `COURSE_PROFILE`, `COURSE_DATA`, `COURSE_BACKBONE` and `COURSE_HOME` win over the arguments, so
     that one command can run all notebooks on another dataset without touching them. `overrides` are
-    `data`, `backbone` and `home`.
+    `data`, `backbone` and `home`. A classroom's COURSE_MIRROR and COURSE_SHARED are variables only.
 
     Raises CourseError for a profile, backbone or path that does not exist.
     """
@@ -105,6 +111,37 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
     )
     print(settings.describe())
     return settings
+
+
+def find_mirror() -> str | None:
+    """COURSE_MIRROR: the address of a folder with the datasets' archives and ResNet-101's weights.
+
+    It is asked before the public addresses. Raises CourseError if it is no http(s) address.
+    """
+    mirror = os.environ.get("COURSE_MIRROR", "").strip().rstrip("/")
+    if mirror and not re.match(r"https?://[^/?#]+(/[^?#]*)?$", mirror, re.IGNORECASE):
+        raise CourseError(
+            f"COURSE_MIRROR is {mirror!r}, which is no address of a folder: give one such as "
+            "http://192.168.0.10:8000."
+        )
+    return mirror or None
+
+
+def find_shared() -> Path | None:
+    """COURSE_SHARED: somebody's COURSE_HOME, looked through first and never written to.
+
+    Raises CourseError if there is no such folder.
+    """
+    shared = os.environ.get("COURSE_SHARED")
+    if not shared:
+        return None
+    folder = Path(shared).expanduser().resolve()
+    if not folder.is_dir():
+        raise CourseError(
+            f"There is no folder {folder}: set COURSE_SHARED to the folder with the class's data, "
+            "or to nothing."
+        )
+    return folder
 
 
 def find_device() -> str:

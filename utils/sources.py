@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from utils.errors import CourseError
-from utils.settings import ROOT
+from utils.settings import ROOT, find_mirror
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
 
@@ -103,11 +103,16 @@ SOURCES = {
 def find_source(data: str) -> Source:
     """The source that `data` names: one of SOURCES, or a folder, an archive's path, its URL.
 
-    "~" is the home folder; "./full" is a folder of that name. Raises CourseError for anything else.
+    "~" is the home folder; "./full" is a folder of that name. COURSE_MIRROR becomes the first of a
+    public dataset's addresses. Raises CourseError for anything else.
     """
     data = data.strip()
     if data in SOURCES:
-        return SOURCES[data]
+        source, mirror = SOURCES[data], find_mirror()
+        if mirror is None or not source.is_remote:
+            return source
+        addresses = (f"{mirror}/{source.file_name}", *source.addresses)
+        return replace(source, addresses=addresses)
     known = (
         f"give {', '.join(SOURCES)}, a folder, the path of an archive "
         f"({', '.join(ARCHIVE_SUFFIXES)}), or the http(s) URL of one"

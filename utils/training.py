@@ -1,20 +1,26 @@
 """One training loop for every network of the course, with history, checkpoints and exact resume."""
 
-import contextlib
+import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import Dataset, Subset
 from tqdm.auto import tqdm
 
 from utils.augmentation import Augmentation, crop_center, draw_views
 from utils.checkpoints import read_checkpoint, write_checkpoint
-from utils.models import set_training_mode
+from utils.models import count_parameters, set_training_mode
 from utils.pictures import Pictures, make_loader
+from utils.precision import autocast
 from utils.weights import Preprocessing
 
 
@@ -27,6 +33,7 @@ class Plan:
     augmentation: Augmentation | None = Augmentation()  # None: the same centre crop every time
     batch_size: int = 32
     seed: int = 0
+    evaluations_per_epoch: int = 1  # more: measured and saved within the epoch as well
     freeze_statistics: bool = False  # keep all batch norm in eval mode
     largest_gradient: float | None = None  # norm to which gradients are clipped
     device: str = "cpu"
@@ -35,9 +42,9 @@ class Plan:
 
 @dataclass
 class History:
-    """One number an epoch in each list; losses are means over pictures, accuracies parts of 1."""
+    """One number an evaluation in each list; losses are means over pictures, accuracies in 0..1."""
 
-    train_loss: list[float] = field(default_factory=list)
+    train_loss: list[float] = field(default_factory=list)  # of pictures shown since the last one
     train_accuracy: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
@@ -70,29 +77,23 @@ class Evaluation:
         return self.correct / len(self.labels)
 
 
-def autocast(device: str, precision: str) -> contextlib.AbstractContextManager:
-    """Matrix products in `precision` where it is lower than float32; weights stay float32."""
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device, getattr(torch, precision))
-
-
 def fit(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     train: Pictures,
     validation: Pictures,
     plan: Plan,
-    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    schedule: LRScheduler | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[History], object] | None = None,
+    stop: Callable[[History], bool] | None = None,
 ) -> History:
     """Train `model` in place for `plan.epochs` epochs and return its history.
 
-    Each epoch draws its order, views and dropout from `plan.seed` and its own number alone. So a
-    training that was interrupted goes on from `checkpoint` and ends with exactly the weights of one
-    that was not. `schedule` steps once a batch; `on_epoch` is called with the history after each
-    epoch.
+    Each epoch (or part of one that is evaluated) draws its order, views and dropout from
+    `plan.seed` and its own number alone. So a training that was interrupted goes on from
+    `checkpoint` and ends with exactly the weights of one that was not. `schedule` steps once a
+    batch. After each evaluation `on_epoch` gets the history; where `stop` says so, it was the last.
     """
     model.to(plan.device, memory_format=find_memory_format(plan))
     history = History()
@@ -107,10 +108,12 @@ def fit(
             if schedule is not None:
                 schedule.load_state_dict(saved["schedule"])
             history = History(**saved["history"])
-    for epoch in range(len(history.seconds), plan.epochs):
+    parts = divide_epochs(train, plan)
+    while len(history.seconds) < len(parts) and not (stop is not None and stop(history)):
+        part = len(history.seconds)
         start = time.perf_counter()
-        torch.manual_seed(plan.seed * 1_000_003 + epoch)
-        loss, accuracy = train_one_epoch(model, optimizer, train, plan, scaler, schedule)
+        torch.manual_seed(plan.seed * 1_000_003 + part)
+        loss, accuracy = train_one_epoch(model, optimizer, parts[part], plan, scaler, schedule)
         seconds = time.perf_counter() - start
         result = evaluate(model, validation, plan)
         history.append(
@@ -134,13 +137,32 @@ def fit(
     return history
 
 
+def divide_epochs(train: Pictures, plan: Plan) -> list[Dataset]:
+    """What is shown between one evaluation and the next, for all of the training.
+
+    The parts of an epoch share its pictures at random, in whole batches: it keeps its number of
+    steps. There are fewer parts than asked for where there are fewer batches.
+    """
+    batches = math.ceil(len(train) / plan.batch_size)
+    count = min(plan.evaluations_per_epoch, batches)
+    if count == 1:
+        return [train] * plan.epochs
+    bounds = [plan.batch_size * (batches * place // count) for place in range(count + 1)]
+    parts = []
+    for epoch in range(plan.epochs):
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(train), generator=generator).tolist()
+        parts += [Subset(train, order[low:high]) for low, high in pairwise(bounds)]
+    return parts
+
+
 def train_one_epoch(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train: Pictures,
+    optimizer: Optimizer,
+    train: Dataset,
     plan: Plan,
     scaler: torch.amp.GradScaler,
-    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    schedule: LRScheduler | None = None,
 ) -> tuple[float, float]:
     """Show every training picture once; returns the mean loss and the accuracy on the way."""
     set_training_mode(model, plan.freeze_statistics)
@@ -175,18 +197,18 @@ def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
     return inputs.contiguous(memory_format=find_memory_format(plan))
 
 
-@torch.inference_mode()
 def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
     """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
     memory_format = find_memory_format(plan)
+    # Outside of inference mode, or the moved weights could never have gradients again.
     model.to(plan.device, memory_format=memory_format).eval()
     logits, labels = [], []
-    for images, batch_labels in make_loader(pictures, batch_size=64):
-        inputs = crop_center(images.to(plan.device), plan.preprocessing)
-        with autocast(plan.device, plan.precision):
+    with torch.inference_mode(), autocast(plan.device, plan.precision):
+        for images, batch_labels in make_loader(pictures, batch_size=64):
+            inputs = crop_center(images.to(plan.device), plan.preprocessing)
             outputs = model(inputs.contiguous(memory_format=memory_format))
-        logits.append(outputs.float().cpu())
-        labels.append(batch_labels)
+            logits.append(outputs.float().cpu())
+            labels.append(batch_labels)
     return Evaluation(torch.cat(logits), torch.cat(labels))
 
 
@@ -205,24 +227,23 @@ def make_scaler(plan: Plan) -> torch.amp.GradScaler:
 
 def describe_training(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     train: Pictures,
     plan: Plan,
-    schedule: torch.optim.lr_scheduler.LRScheduler | None,
+    schedule: LRScheduler | None,
 ) -> dict[str, str]:
     """What decides the final weights, by name. More epochs may follow, but not under a schedule."""
-    shapes = [tuple(parameter.shape) for parameter in model.parameters()]
+    layers = f"{model} {[tuple(parameter.shape) for parameter in model.parameters()]}"
+    digest = hashlib.sha256(layers.encode()).hexdigest()[:8]
     settings = [
         {name: value for name, value in group.items() if name not in ("params", "lr")}
-        | {"learning_rate": group.get("initial_lr", group["lr"])}
+        | {"learning_rate": group.get("initial_lr", group["lr"]), "tensors": len(group["params"])}
         for group in optimizer.param_groups
     ]
-    described = {
-        "network": f"{type(model).__name__} {shapes}",
+    return {
+        "network": f"{type(model).__name__}, {count_parameters(model)[1]:,} parameters ({digest})",
         "classes": ", ".join(train.split.classes),
         "pictures": train.key,
         "optimizer": f"{type(optimizer).__name__} {settings}",
         "schedule": f"{type(schedule).__name__} over {plan.epochs} epochs" if schedule else "none",
-    }
-    fixed = {name: str(value) for name, value in asdict(plan).items() if name != "epochs"}
-    return described | fixed
+    } | {name: str(value) for name, value in asdict(plan).items() if name != "epochs"}

@@ -1,7 +1,7 @@
 """One URL into one file: resumed where it broke off, and never two versions glued together."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +9,9 @@ import requests
 import urllib3
 
 from utils.archives import recognise_archive
-from utils.disk import describe_write_error, format_bytes, make_bar, read_json, write_json
+from utils.disk import describe_write_error, format_bytes, make_bar
+from utils.files import read_json, write_json
+from utils.settings import find_mirror
 
 CONNECT_TIMEOUT = 10.0  # seconds
 STALL_TIMEOUT = 30.0  # seconds without a byte
@@ -42,20 +44,60 @@ def state_path(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
+def transfer_first(
+    addresses: Iterable[str],
+    part: Path,
+    expected: int | None,
+    reserve: Callable[[int, int], None],
+    find_fault: Callable[[Path], str | None],
+    recognise: Callable[[bytes], object] = recognise_archive,
+) -> None:
+    """Download into `part` from the first of the addresses that has the right file.
+
+    `find_fault` says what is wrong with a complete file, as the end of a sentence, or None; for the
+    others see `transfer`. Raises MirrorError with the reason for each address if none is of use.
+    """
+    mirror = find_mirror()
+    begun_at = read_json(state_path(part)).get("url")
+
+    def rank(url: str) -> tuple[bool, bool]:
+        # A classroom's mirror goes first; then the address that a partial file came from, since
+        # no other could go on with it.
+        return not (mirror and url.startswith(f"{mirror}/")), url != begun_at
+
+    reasons = []
+    for url in sorted(addresses, key=rank):
+        try:
+            transfer(url, part, expected, reserve, recognise)
+            if fault := find_fault(part):
+                part.unlink()
+                state_path(part).unlink(missing_ok=True)
+                raise MirrorError(f"sent a file that {fault}")
+            return
+        except MirrorError as error:
+            reasons.append(f"{show_address(url)} {error}")
+    raise MirrorError("; ".join(reasons))
+
+
 def transfer(
-    url: str, part: Path, expected: int | None, reserve: Callable[[int, int], None]
+    url: str,
+    part: Path,
+    expected: int | None,
+    reserve: Callable[[int, int], None],
+    recognise: Callable[[bytes], object] = recognise_archive,
 ) -> None:
     """Download `url` into `part`, going on where an earlier try of the same version stopped.
 
     `expected` is the published size in bytes; `reserve(remaining, total)` is called before the
-    first byte and raises CourseError if the disk lacks the room. An interrupted call leaves `part`
-    to be resumed. Raises MirrorError with the reason if this address is of no use.
+    first byte and raises CourseError if the disk lacks the room; `recognise` is falsy for a file's
+    beginning that cannot be right. An interrupted call leaves `part` to be resumed.
+    Raises MirrorError with the reason if this address is of no use.
     """
     furthest, failures = 0, 0
     with make_bar(expected, f"downloading {part.stem}") as bar:
         while True:
             try:
-                return _receive(url, part, expected, reserve, bar)
+                return _receive(url, part, expected, reserve, recognise, bar)
             except BrokenOffError as error:
                 size = part.stat().st_size if part.exists() else 0
                 if size >= furthest + PROGRESS:
@@ -68,7 +110,9 @@ def transfer(
                 failures += 1
 
 
-def _receive(url: str, part: Path, expected: int | None, reserve: Callable, bar) -> None:
+def _receive(
+    url: str, part: Path, expected: int | None, reserve: Callable, recognise: Callable, bar
+) -> None:
     state = read_json(state_path(part))
     validator = state.get("etag") or state.get("last_modified")
     have = part.stat().st_size if part.exists() and state.get("url") == url and validator else 0
@@ -92,7 +136,7 @@ def _receive(url: str, part: Path, expected: int | None, reserve: Callable, bar)
         if not have:
             while len(beginning) < 512 and (block := next(blocks, b"")):
                 beginning += block
-            _check_beginning(beginning)
+            _check_beginning(beginning, recognise)
         total = identity["total"]
         if total is not None and expected is not None and total != expected:
             raise MirrorError(f"has a file of {total:,} bytes instead of {expected:,}")
@@ -177,11 +221,11 @@ def _read_blocks(response: requests.Response) -> Iterator[bytes]:
         raise BrokenOffError("dropped the connection") from error
 
 
-def _check_beginning(beginning: bytes) -> None:
-    if recognise_archive(beginning):
-        return
+def _check_beginning(beginning: bytes, recognise: Callable[[bytes], object]) -> None:
     if not beginning:
         raise BrokenOffError("sent nothing")
+    if recognise(beginning):
+        return
     if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        raise MirrorError("sent a web page instead of the archive, a network's login page perhaps")
-    raise MirrorError("sent something that is no archive")
+        raise MirrorError("sent a web page instead of the file, a network's login page perhaps")
+    raise MirrorError("sent something else than the file")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from utils.archives import BadArchiveError, Member, read_members
-from utils.disk import BLOCK, describe_write_error, make_bar, read_json, write_json
+from utils.disk import BLOCK, describe_write_error, make_bar
 from utils.errors import CourseError
+from utils.files import read_json, write_json
 from utils.layout import (
     SIDE_FOLDERS,
     SPLIT_NAMES,
