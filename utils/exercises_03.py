@@ -67,3 +67,48 @@ def check_3_4(classify: Callable) -> str | None:
     near = torch.tensor([[0.25], [0.5], [0.6], [5.0], [6.0]])
     votes = ask(classify, near, torch.tensor([1, 0, 0, 1, 1]), torch.tensor([[0.3]]), 3)
     return None if votes.item() == 0 else "Of the three nearest, two are of class 0: count votes."
+
+
+def check_3_5(look_twice: Callable) -> str | None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 6, 5))  # sees where a pixel is
+    images = torch.randn(2, 3, 4, 6)
+    with torch.no_grad():
+        once, mirrored, upside_down = (model(x) for x in (images, images.flip(-1), images.flip(-2)))
+        given = ask(look_twice, model, images)
+    if not isinstance(given, torch.Tensor) or given.shape != once.shape:
+        return f"The answer must be logits of the shape {tuple(once.shape)}."
+    if torch.allclose(given, (once + mirrored) / 2, atol=1e-5):
+        return None
+    hints = {
+        "That is one look: the mirror pictures are missing.": once,
+        "That is the sum of both: halve it, so that it is a mean.": once + mirrored,
+        "That turns the pictures upside down: left and right are the last axis.": (
+            (once + upside_down) / 2
+        ),
+        "That averages probabilities: here it is the logits.": (
+            (once.softmax(dim=1) + mirrored.softmax(dim=1)) / 2
+        ),
+    }
+    for hint, wrong in hints.items():
+        if torch.allclose(given, wrong, atol=1e-5):
+            return hint
+    return "Add the logits of the pictures and of their mirror pictures, and halve the sum."
+
+
+def check_3_6(train_three: Callable) -> str | None:
+    torch.manual_seed(0)
+    centres = 2 * torch.randn(3, 16)
+    labels = torch.arange(3).repeat(60)
+    features = centres[labels] + torch.randn(180, 16)
+    head = ask(train_three, features[:90].clone(), labels[:90].clone())
+    if not isinstance(head, nn.Module):
+        return "The function must return the head, an nn.Linear."
+    with torch.no_grad():
+        logits = head(features[90:])
+    if logits.shape != (90, 3):
+        return f"Three classes need three logits a picture, not {tuple(logits.shape)[1:]}."
+    correct = (logits.argmax(dim=1) == labels[90:]).sum().item()
+    if correct >= 80:
+        return None
+    return f"It gets {correct} of 90 new features right: has it been trained, and long enough?"
