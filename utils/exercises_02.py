@@ -11,10 +11,16 @@ from utils.exercises import ask
 
 
 def check_2_1(compute_side: Callable) -> str | None:
-    for side, kernel_size, right in ((224, 3, 111), (111, 3, 54), (54, 3, 26), (32, 5, 14)):
-        given = ask(compute_side, side, kernel_size)
-        if given != right:
-            return f"A side of {side} with a kernel of {kernel_size} gives {right}, not {given}."
+    sizes = ((224, 3, 1, 0), (54, 3, 1, 0), (224, 7, 2, 3), (225, 7, 2, 3), (32, 5, 1, 2))
+    for side, kernel_size, stride, padding in sizes:
+        layer = nn.Conv2d(1, 1, kernel_size, stride, padding)
+        right = layer(torch.zeros(1, 1, side, side)).shape[-1]
+        given = ask(compute_side, side, kernel_size, stride, padding)
+        if given != right or isinstance(given, float):
+            return (
+                f"A side of {side}, a kernel of {kernel_size}, stride {stride} and padding "
+                f"{padding} give {right}, not {given}."
+            )
     return None
 
 
@@ -42,7 +48,25 @@ def check_2_3(answer: int) -> str | None:
     return None if answer == right else f"It is {'more' if answer < right else 'fewer'} than that."
 
 
-def check_2_4(compute_accuracy: Callable) -> str | None:
+def check_2_4(make_stage: Callable) -> str | None:
+    torch.manual_seed(0)
+    stage = ask(make_stage, 3, 32)
+    norms = [layer for layer in stage.modules() if isinstance(layer, nn.BatchNorm2d)]
+    if len(norms) != 1:
+        return f"One nn.BatchNorm2d is asked for, and there are {len(norms)}."
+    received = []
+    norms[0].register_forward_pre_hook(lambda layer, inputs: received.append(inputs[0]))
+    output = stage.train()(torch.randn(8, 3, 20, 20) + 5)
+    if tuple(output.shape) != (8, 32, 9, 9):
+        return f"Pictures of 3×20×20 must become (32, 9, 9), not {tuple(output.shape[1:])}."
+    if tuple(received[0].shape[1:]) != (32, 18, 18) or received[0].min() >= 0:
+        return "Batch norm belongs between the convolution and ReLU: it needs both signs."
+    if output.min() < 0:
+        return "There is no ReLU after the batch norm: negative values come through."
+    return None
+
+
+def check_2_5(compute_accuracy: Callable) -> str | None:
     labels = torch.tensor([0, 1, 1, 0, 1])
     logits = F.one_hot(torch.tensor([0, 1, 1, 0, 0]), 2).float()
     batches = [(logits[:4], labels[:4]), (logits[4:], labels[4:])]
@@ -51,3 +75,18 @@ def check_2_4(compute_accuracy: Callable) -> str | None:
         return "That is the mean of the batch means: the last picture counts like four others."
     right = math.isclose(given, 0.8, abs_tol=1e-6)
     return None if right else f"Four of five are 0.8, not {given:.3f}."
+
+
+def check_2_6(predict_minutes: Callable) -> str | None:
+    for seconds, pictures, epochs in ((3.0, 360, 8), (12.0, 1800, 10), (30.0, 23_000, 1)):
+        given = float(ask(predict_minutes, seconds, pictures, epochs))
+        right = seconds / pictures * 23_000 * epochs / 60
+        if math.isclose(given, right, rel_tol=1e-3):
+            continue
+        if math.isclose(given, 60 * right):
+            return "Those are seconds: minutes are asked for."
+        if math.isclose(given * epochs, right):
+            return "That is one epoch: the training has several."
+        measured = f"{seconds:.0f} s for an epoch of {pictures:,} pictures"
+        return f"{measured} and {epochs} epoch(s) mean {right:.1f} minutes, not {given:.1f}."
+    return None

@@ -89,6 +89,7 @@ def plot_bars(
     axis.invert_yaxis()
     axis.margins(x=0.15)
     axis.set_xlabel(label)
+    axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
     if log:
         axis.set_xscale("log")
     axis.set_title(title)
