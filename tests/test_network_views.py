@@ -128,6 +128,10 @@ def test_extrapolation_is_drawn_apart_from_what_was_measured():
     extrapolation = next(line for label, line in labels.items() if "extrapolation" in label)
     assert extrapolation.get_linestyle() == "--" and extrapolation.get_xdata().tolist() == [60, 200]
     assert "reaches 70.0% at 200" in drawing.description
+    steeper = (line[0], np.array([0.5, 0.9, 1.3]), *line[2:])
+    assert "reaches 100.0% at 60" in plot_learning_curve(points, steeper).description
+    flat = (line[0], np.full(3, 1 + 1e-9), *line[2:])
+    assert "reaches 100.0% at 20" in plot_learning_curve(points, flat).description
 
 
 def test_picture_is_filtered():

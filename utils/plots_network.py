@@ -195,5 +195,6 @@ def plot_learning_curve(
         f"{p['high']:.1%})"
         for p in points
     )
-    end = f"the fitted line reaches {y[-1]:.1%} at {x[-1]:,.0f}"
+    furthest = max(np.flatnonzero(y <= 1), default=0)  # beyond, the line is outside the figure
+    end = f"the fitted line reaches {min(y[-1], 1):.1%} at {x[furthest]:,.0f}"
     return Drawing(figure, f"{title or 'Accuracy against pictures'}: {spoken}; {end}")
