@@ -1,13 +1,23 @@
 """What decides profile, dataset, backbone and home, and what is said of it."""
 
+import os
 import platform
 from pathlib import Path
 
 import pytest
+import torch
 
 from utils import settings as settings_module
 from utils.errors import CourseError
-from utils.settings import PROFILES, ROOT, find_precision, keep_freed_memory, load_settings
+from utils.settings import (
+    PROFILES,
+    ROOT,
+    find_precision,
+    has_glibc,
+    keep_freed_memory,
+    load_settings,
+    release_freed_memory,
+)
 
 
 def test_environment_beats_arguments(monkeypatch, tmp_path):
@@ -113,6 +123,21 @@ def test_precision_is_one_that_pytorch_has():
     for device in ("cpu", "mps"):
         assert isinstance(getattr(torch, find_precision(device)), torch.dtype)
     assert find_precision("mps") == "float32"
+
+
+@pytest.mark.skipif(not has_glibc(), reason="elsewhere nothing is kept")
+def test_freed_memory_is_given_back():
+    def measure_megabytes() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    blocks = [torch.ones(5_000_000) for _ in range(20)]
+    last = torch.ones(1)  # above them, so that the end of the heap cannot move down
+    del blocks
+    kept = measure_megabytes()
+    release_freed_memory()
+    assert measure_megabytes() < kept - 300
+    assert last.item() == 1
 
 
 def test_freed_memory_is_kept_where_glibc_is(monkeypatch):

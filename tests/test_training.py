@@ -16,13 +16,13 @@ from utils.data import Split
 from utils.exercises_03 import make_small_network
 from utils.models import freeze, replace_head
 from utils.pictures import Pictures, make_loader
+from utils.precision import make_scaler
 from utils.training import (
     Evaluation,
     History,
     Plan,
     evaluate,
     fit,
-    make_scaler,
     train_one_epoch,
 )
 from utils.weights import Preprocessing
@@ -198,7 +198,9 @@ def test_one_epoch_equals_a_loop_written_by_hand(monkeypatch):
     monkeypatch.setattr("utils.training.tqdm", lambda loader, **options: loader)
     model, optimizer, schedule = make_training()
     torch.manual_seed(5)
-    loss, accuracy = train_one_epoch(model, optimizer, TRAIN, PLAN, make_scaler(PLAN), schedule)
+    loss, accuracy = train_one_epoch(
+        model, optimizer, TRAIN, PLAN, make_scaler("cpu", "float32"), schedule
+    )
 
     plain, optimizer, schedule = make_training()
     torch.manual_seed(5)
@@ -224,7 +226,7 @@ def test_gradients_are_clipped():
     before = copy.deepcopy(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     torch.manual_seed(0)
-    train_one_epoch(model, optimizer, TRAIN, plan, make_scaler(plan))
+    train_one_epoch(model, optimizer, TRAIN, plan, make_scaler("cpu", "float32"))
     old = nn.utils.parameters_to_vector(before.parameters())
     moved = (nn.utils.parameters_to_vector(model.parameters()) - old).norm()
     assert 0 < moved < 4e-6  # three batches

@@ -127,8 +127,9 @@ def format_model_card(
     sections = {
         "What it does": [
             f"Names the class of a picture: {named}. It knows no other class.",
-            f"Network: {network}, the run `{run.run}` of this course, {run.epochs} epochs, "
-            f"{run.trainable_parameters:,} trained parameters.",
+            f"Network: {network}, the run `{run.run}` of this course, {run.epochs} "
+            f"epoch{'s' if run.epochs > 1 else ''}, {run.trainable_parameters:,} trained "
+            "parameters.",
         ],
         "Data": [
             f"{dataset.name}: {dataset.origin}",

@@ -113,7 +113,7 @@ def plot_comparison(rows: list[dict]) -> Drawing:
                       textcoords="offset points", fontsize=9, va="top")  # fmt: skip
     axis.set_xscale("log")
     axis.margins(x=0.35, y=0.2)
-    axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
     axis.set(xlabel="seconds of training (log scale)", ylabel="test accuracy")
     axis.set_title("Accuracy with 95 % interval against time")
     spoken = "; ".join(

@@ -10,3 +10,8 @@ def autocast(device: str, precision: str) -> contextlib.AbstractContextManager:
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device, getattr(torch, precision))
+
+
+def make_scaler(device: str, precision: str) -> torch.amp.GradScaler:
+    """Scales the loss where gradients would be too small for float16; elsewhere it does nothing."""
+    return torch.amp.GradScaler(device, enabled=precision == "float16")

@@ -1,21 +1,40 @@
 """The course's own runs, made on the spot where a notebook needs one that is not there yet."""
 
+import math
 import time
+from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
+from utils.augmentation import Augmentation
 from utils.data import Dataset
-from utils.features import evaluate_head, extract_features, train_head
-from utils.models import CustomCNN, count_parameters, freeze, load_backbone, replace_head
+from utils.features import Features, evaluate_head, extract_features, fit_head, train_head
+from utils.finetuning import (
+    average_weights,
+    copy_state,
+    group_parameters,
+    unfreeze_from,
+    warm_up_then_cosine,
+)
+from utils.models import (
+    CustomCNN,
+    count_parameters,
+    find_head,
+    freeze,
+    load_backbone,
+    replace_head,
+)
 from utils.pictures import Pictures, decode_split
 from utils.runs import Run, find_folder, find_run, load_run_weights, save_run
 from utils.settings import Settings
-from utils.training import Plan, evaluate, fit
+from utils.training import History, Plan, evaluate, fit
 from utils.weights import find_preprocessing
 
 HEAD_EPOCHS = 10
 CUSTOM_CNN_RATE = 0.0003  # Adam's own 0.001 leaves some seeds at the untrained loss
+HALF = 0.5  # of the way from the frozen to the fine-tuned weights
 
 
 def load_custom_cnn(
@@ -100,4 +119,77 @@ def make_frozen(settings: Settings, dataset: Dataset, train: Pictures, trainable
         epochs=HEAD_EPOCHS,
         seconds=seconds,
         trainable_parameters=trainable,
+    )
+
+
+def load_unfrozen(
+    settings: Settings, dataset: Dataset, train: Pictures, quiet: bool = False
+) -> nn.Module:
+    """Notebook 04's fine-tuned network in eval mode; it is fine-tuned first if need be."""
+    run = find_run(settings, "unfrozen", train)
+    if run is None:
+        print("There is no unfrozen run yet: fine-tuning as in notebook 04 now.")
+        run = make_unfrozen(settings, dataset, train)
+        print(f"Fine-tuned on {run.n_train:,} pictures in {run.seconds:.0f} s.")
+    elif not quiet:
+        print(f"Found the unfrozen run of notebook 04, trained on {run.n_train:,} pictures.")
+    model = load_backbone(settings.backbone)
+    replace_head(model, len(dataset.classes))
+    model.load_state_dict(load_run_weights(settings, "unfrozen"))
+    return model.eval()
+
+
+def refit_head(model: nn.Module, features: Features) -> nn.Module:
+    """The best linear head for these features put into `model`, in place of the one it has."""
+    head = fit_head(features, weight_decay=0.001)
+    model.get_submodule(find_head(model)).load_state_dict(head.state_dict())
+    return model
+
+
+def fine_tune(
+    model: nn.Module,
+    train: Pictures,
+    validation: Pictures,
+    plan: Plan,
+    checkpoint: Path | None = None,
+) -> History:
+    """Train `model` on from stage 3 up, in place: falling rates, warm-up, half a cosine."""
+    unfreeze_from(model, "stage 3")
+    optimizer = torch.optim.Adam(group_parameters(model))
+    steps = plan.epochs * math.ceil(len(train) / plan.batch_size)
+    schedule = LambdaLR(optimizer, lambda step: warm_up_then_cosine(step, steps))
+    return fit(model, optimizer, train, validation, plan, schedule, checkpoint)
+
+
+def make_unfrozen(settings: Settings, dataset: Dataset, train: Pictures) -> Run:
+    """Notebook 04 in short: the best head, fine-tuned, averaged, tested once, saved."""
+    preprocessing = find_preprocessing(settings.backbone)
+    validation = decode_split(dataset.validation, preprocessing, settings.home)
+    plan = Plan(
+        epochs=settings.unfrozen_epochs,
+        preprocessing=preprocessing,
+        augmentation=Augmentation(rotation=20.0, smallest_crop=0.4, brightness=0.4),
+        evaluations_per_epoch=4,
+        freeze_statistics=True,
+        largest_gradient=1.0,
+        device=settings.device,
+    )
+    model = load_frozen(settings, dataset, train, quiet=True)
+    model = refit_head(model, extract_features(settings, train, preprocessing))
+    start = copy_state(model)
+    checkpoint = find_folder(settings, "unfrozen") / "checkpoint.pt"
+    history = fine_tune(model, train, validation, plan, checkpoint)
+    model.load_state_dict(average_weights(start, copy_state(model), HALF))
+    test = decode_split(dataset.test, preprocessing, settings.home)
+    return save_run(
+        settings,
+        "unfrozen",
+        dataset,
+        train,
+        evaluate(model, test, plan),
+        model,
+        epochs=plan.epochs,
+        seconds=sum(history.seconds),
+        history=history,
+        trainable_parameters=count_parameters(model)[0],
     )

@@ -1,5 +1,6 @@
 """Reads `COURSE_*` once and decides profile, dataset, backbone, device and precision."""
 
+import ctypes
 import os
 import platform
 import re
@@ -170,6 +171,10 @@ def find_precision(device: str) -> str:
     return "float32"
 
 
+def has_glibc() -> bool:
+    return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
+
+
 def keep_freed_memory() -> bool:
     """Ask glibc to keep the memory of freed tensors; returns whether it applied.
 
@@ -177,14 +182,22 @@ def keep_freed_memory() -> bool:
     when it is freed: a third to a half of a training step on a CPU. Only Linux with glibc has this
     switch; elsewhere nothing happens. (mallopt(3): M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD.)
     """
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+    if not has_glibc():
         return False
-    import ctypes
-
     mallopt = ctypes.CDLL(None).mallopt
     mmap_max, trim_threshold, top_pad = -4, -1, -2
     accepted = [mallopt(mmap_max, 0), mallopt(trim_threshold, -1), mallopt(top_pad, 256 * 1024**2)]
     return all(accepted)
+
+
+def release_freed_memory() -> None:
+    """Give back what `keep_freed_memory` keeps.
+
+    Between two phases whose tensors differ in size: what one has left does not fit the other, and
+    both would stay.
+    """
+    if has_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 keep_freed_memory()

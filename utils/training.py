@@ -20,7 +20,8 @@ from utils.augmentation import Augmentation, crop_center, draw_views
 from utils.checkpoints import read_checkpoint, write_checkpoint
 from utils.models import count_parameters, set_training_mode
 from utils.pictures import Pictures, make_loader
-from utils.precision import autocast
+from utils.precision import autocast, make_scaler
+from utils.settings import release_freed_memory
 from utils.weights import Preprocessing
 
 
@@ -96,8 +97,9 @@ def fit(
     batch. After each evaluation `on_epoch` gets the history; where `stop` says so, it was the last.
     """
     model.to(plan.device, memory_format=find_memory_format(plan))
+    release_freed_memory()
     history = History()
-    scaler = make_scaler(plan)
+    scaler = make_scaler(plan.device, plan.precision)
     if checkpoint is not None:
         identity = describe_training(model, optimizer, train, plan, schedule)
         saved = read_checkpoint(checkpoint, identity)
@@ -218,11 +220,6 @@ def find_memory_format(plan: Plan) -> torch.memory_format:
     In float32 on a CPU the depthwise convolutions of an EfficientNet take twice as long that way.
     """
     return torch.contiguous_format if plan.precision == "float32" else torch.channels_last
-
-
-def make_scaler(plan: Plan) -> torch.amp.GradScaler:
-    """Scales the loss where gradients would be too small for float16; elsewhere it does nothing."""
-    return torch.amp.GradScaler(plan.device, enabled=plan.precision == "float16")
 
 
 def describe_training(
