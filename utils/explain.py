@@ -10,7 +10,7 @@ from torch import nn
 
 from utils.models import CustomCNN, split_stages
 
-BATCH_SIZE = 8  # pictures whose activations are kept at once: about 80 MB each
+BATCH_SIZE = 8  # pictures whose activations are kept for the gradient at once
 
 
 def find_map_layer(model: nn.Module) -> nn.Module:
