@@ -1,7 +1,9 @@
 """Fine-tuning: groups, schedule, averaged weights, memory, the range test, and its figures."""
 
 import copy
+import gc
 import math
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -123,6 +125,17 @@ def test_unfrozen_keeps_far_more_and_grows_with_the_batch(lite):
     one, two = (measure_saved_bytes(model, images[:n], labels[:n]) for n in (1, 2))
     assert one > 20 * frozen
     assert two == pytest.approx(2 * one, rel=0.01)
+
+
+def test_counting_saved_bytes_leaves_nothing_behind():
+    """A graph whose saved tensors point to it would hold its memory for ever."""
+    model = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Sigmoid(), nn.Linear(20, 3))
+    outputs = []
+    for layer in model[1:3]:  # both save their output
+        layer.register_forward_hook(lambda *call: outputs.append(weakref.ref(call[2])))
+    measure_saved_bytes(model, torch.randn(4, 10), torch.tensor([0, 1, 2, 0]))
+    gc.collect()
+    assert [reference() for reference in outputs] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def test_frozen_statistics_stay_while_weights_train():
 
 
 def test_accuracy_is_correct_by_seen_with_a_short_last_batch():
-    """65 pictures are a batch of 64 and one of 1: a mean of batch means would give 0.5."""
+    """65 pictures are two batches of 32 and one of 1: a mean of batch means would give 2/3."""
 
     class AnswersZero(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

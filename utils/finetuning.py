@@ -98,7 +98,7 @@ def measure_saved_bytes(model: nn.Module, inputs: torch.Tensor, labels: torch.Te
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # the same memory, but no circle of a graph that holds its end
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = F.cross_entropy(model(inputs), labels)  # its graph holds what is counted here

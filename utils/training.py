@@ -136,6 +136,7 @@ def fit(
             write_checkpoint(checkpoint, identity, content)
         if on_epoch is not None:
             on_epoch(history)
+    release_freed_memory()
     return history
 
 
@@ -206,7 +207,7 @@ def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
     model.to(plan.device, memory_format=memory_format).eval()
     logits, labels = [], []
     with torch.inference_mode(), autocast(plan.device, plan.precision):
-        for images, batch_labels in make_loader(pictures, batch_size=64):
+        for images, batch_labels in make_loader(pictures):
             inputs = crop_center(images.to(plan.device), plan.preprocessing)
             outputs = model(inputs.contiguous(memory_format=memory_format))
             logits.append(outputs.float().cpu())
