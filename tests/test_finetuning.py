@@ -149,7 +149,7 @@ def test_early_stopping_waits_for_its_patience(losses, stops):
 def test_a_network_that_was_evaluated_trains_on():
     """Moved or laid out anew in inference mode, its weights would refuse every gradient."""
     model, optimizer, _ = make_training()
-    plan = replace(PLAN, epochs=1, precision="bfloat16")  # low precision has another layout
+    plan = replace(PLAN, epochs=1)
     evaluate(model, VALIDATION, plan)
     before = copy_state(model)
     fit(model, optimizer, TRAIN, VALIDATION, plan)

@@ -125,6 +125,26 @@ def test_precision_is_one_that_pytorch_has():
     assert find_precision("mps") == "float32"
 
 
+@pytest.mark.parametrize(
+    ("gain", "precision"), [(0.5, "float32"), (1.1, "float32"), (3.0, "bfloat16")]
+)
+def test_bfloat16_only_where_it_was_measured_to_be_faster(monkeypatch, tmp_path, gain, precision):
+    """Some processors have the instructions and compute slower with them than without."""
+    flags = tmp_path / "cpuinfo"
+    flags.write_text("flags : avx512f avx512_bf16")
+    monkeypatch.setattr(settings_module, "Path", lambda path: flags)
+    monkeypatch.setattr(settings_module, "measure_bfloat16_gain", lambda: gain)
+    assert find_precision("cpu") == precision
+    flags.write_text("flags : avx512f")  # no such instructions: emulated, whatever the clock says
+    assert find_precision("cpu") == "float32"
+
+
+def test_gain_of_bfloat16_is_measured_once():
+    gain = settings_module.measure_bfloat16_gain()
+    assert 0.01 < gain < 100
+    assert settings_module.measure_bfloat16_gain() == gain
+
+
 @pytest.mark.skipif(not has_glibc(), reason="elsewhere nothing is kept")
 def test_freed_memory_is_given_back():
     def measure_megabytes() -> float:

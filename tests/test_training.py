@@ -207,7 +207,8 @@ def test_one_epoch_equals_a_loop_written_by_hand(monkeypatch):
     plain.train()
     losses, correct = [], 0
     for images, labels in make_loader(TRAIN, 8, shuffle=True):
-        logits = plain(draw_views(images, SMALL, Augmentation()).contiguous())
+        inputs = draw_views(images, SMALL, Augmentation())
+        logits = plain(inputs.contiguous(memory_format=torch.channels_last))
         batch_loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad()
         batch_loss.backward()

@@ -22,7 +22,7 @@ from utils.files import find_places, write_atomically
 from utils.models import load_backbone, remove_head
 from utils.pictures import Pictures, make_loader
 from utils.settings import Settings
-from utils.training import Evaluation, autocast
+from utils.training import LAYOUT, Evaluation, autocast
 from utils.weights import Preprocessing, fetch_weights, hash_weights
 
 
@@ -115,14 +115,14 @@ def compute_features(
     mirror: bool = False,
 ) -> np.ndarray:
     """float32 [N, features] of a network without head: one forward pass, no gradients kept."""
-    backbone.to(settings.device, memory_format=torch.channels_last).eval()
+    backbone.to(settings.device, memory_format=LAYOUT).eval()
     blocks = []
     for images, _ in tqdm(make_loader(pictures), f"features of {pictures.split.name}", leave=False):
         inputs = crop_center(images.to(settings.device), preprocessing)
         if mirror:
             inputs = inputs.flip(-1)
         with autocast(settings.device, settings.precision):
-            outputs = backbone(inputs.contiguous(memory_format=torch.channels_last))
+            outputs = backbone(inputs.contiguous(memory_format=LAYOUT))
         blocks.append(outputs.float().cpu())
     return torch.cat(blocks).numpy()
 

@@ -14,7 +14,7 @@ from utils.classifier import Classifier, predict_probabilities
 from utils.explain import compute_grad_cam
 from utils.novelty import measure_distances
 from utils.pictures import decode_picture
-from utils.training import autocast
+from utils.training import LAYOUT, autocast
 from utils.weights import Preprocessing
 
 
@@ -53,7 +53,7 @@ def judge_photo(
     inputs = crop_center(batch, preprocessing)
     heat = compute_grad_cam(classifier.model, inputs, int(probabilities.argmax()))[0]
     with torch.inference_mode(), autocast(classifier.device, classifier.precision):
-        features = backbone(inputs.contiguous(memory_format=torch.channels_last)).float().cpu()
+        features = backbone(inputs.contiguous(memory_format=LAYOUT)).float().cpu()
     distance = measure_distances(features, training).item()
     shown = cut_center(image[None], preprocessing)[0]
     return Judgement(shown, probabilities, heat, distance, threshold)

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from utils.models import set_training_mode
 from utils.pictures import Pictures, make_loader
 from utils.settings import release_freed_memory
-from utils.training import Plan, draw_inputs, find_memory_format
+from utils.training import LAYOUT, Plan, draw_inputs
 
 
 def run_range_test(
@@ -34,7 +34,7 @@ def run_range_test(
     parameters, buffers and mode, and PyTorch's random numbers, stay what they were.
     """
     release_freed_memory()
-    copied = copy.deepcopy(model).to(plan.device, memory_format=find_memory_format(plan))
+    copied = copy.deepcopy(model).to(plan.device, memory_format=LAYOUT)
     set_training_mode(copied, plan.freeze_statistics)
     optimizer = torch.optim.AdamW([p for p in copied.parameters() if p.requires_grad], lr=lowest)
     rates, losses = [], []

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from utils.augmentation import crop_center
 from utils.pictures import Pictures
 from utils.runs import find_interval
-from utils.training import Plan, autocast, find_memory_format
+from utils.training import LAYOUT, Plan, autocast
 
 BATCH_SIZE = 16  # pictures at once; more are no faster, and take memory
 
@@ -90,7 +90,7 @@ def count_correct(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, 
     """How many of these pictures, uint8 [N, 3, S, S], the network names rightly."""
     inputs = crop_center(images.to(plan.device), plan.preprocessing)
     with autocast(plan.device, plan.precision):
-        logits = model(inputs.contiguous(memory_format=find_memory_format(plan)))
+        logits = model(inputs.contiguous(memory_format=LAYOUT))
     return (logits.argmax(dim=1).cpu() == labels).sum().item()
 
 
@@ -102,7 +102,7 @@ def measure_robustness(
     The first number of each list is for the pictures as they are.
     """
     for model in models.values():
-        model.to(plan.device, memory_format=find_memory_format(plan)).eval()
+        model.to(plan.device, memory_format=LAYOUT).eval()
     batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
     loaded = [pictures.load(batch) for batch in batches]
 

@@ -1,10 +1,13 @@
 """Reads `COURSE_*` once and decides profile, dataset, backbone, device and precision."""
 
 import ctypes
+import math
 import os
 import platform
 import re
+import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from utils.errors import CourseError
@@ -30,6 +33,7 @@ PROFILES = {
     "full": Profile("full", "full", "resnet101", 10, 1, "estimated 20 min on a T4"),
 }
 BACKBONES = ("resnet101", "efficientnet_lite0")
+SMALLEST_GAIN = 1.3  # of low precision on a CPU: less is not worth its fewer digits
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Settings:
             ("backbone", self.backbone, f"COURSE_BACKBONE={' | '.join(BACKBONES)}"),
             ("home", str(home), "COURSE_HOME=folder for data and runs"),
             ("device", self.device, "chosen by what the machine has"),
-            ("precision", self.precision, "the lowest this device computes fast"),
+            ("precision", self.precision, "the lowest in which this device is faster"),
             ("expect", self.minutes, "for the whole course"),
         ]
         # Classrooms set these two; to everyone else they are no decision to be shown.
@@ -155,10 +159,10 @@ def find_device() -> str:
 
 
 def find_precision(device: str) -> str:
-    """The lowest precision the hardware multiplies matrices in at full speed.
+    """The lowest precision the hardware multiplies matrices in faster than in float32.
 
-    A T4 has fp16 but not bf16; a CPU has bf16 only with AVX512-BF16 or AMX, and emulating it is
-    slower than fp32. (Read from the processor's flags: Linux shows them in /proc/cpuinfo.)
+    A T4 has fp16 but not bf16. A CPU needs AVX512-BF16 or AMX for bf16 (Linux shows its flags in
+    /proc/cpuinfo), and not every CPU that has them gains by them: there a convolution is timed.
     """
     import torch
 
@@ -166,9 +170,35 @@ def find_precision(device: str) -> str:
         return "bfloat16" if torch.cuda.get_device_capability() >= (8, 0) else "float16"
     if device == "cpu" and Path("/proc/cpuinfo").is_file():
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        if "avx512_bf16" in flags or "amx_bf16" in flags:
+        has_bfloat16 = "avx512_bf16" in flags or "amx_bf16" in flags
+        if has_bfloat16 and measure_bfloat16_gain() > SMALLEST_GAIN:
             return "bfloat16"
     return "float32"
+
+
+@cache
+def measure_bfloat16_gain() -> float:
+    """How many times faster than in fp32 a convolution of ResNet's is in bf16, on this CPU.
+
+    The best of several turns, one after the other, so that other work on the machine slows both.
+    A tenth of a second. Seen: 2 to 4 on processors that gain, 0.4 to 1 on others.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    images, kernels = torch.ones(8, 128, 28, 28), torch.ones(128, 128, 3, 3)
+    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    with torch.inference_mode():
+        for _ in range(6):  # the first turn warms up
+            for kind in best:
+                inputs, weights = (
+                    values.to(kind, memory_format=torch.channels_last)
+                    for values in (images, kernels)
+                )
+                start = time.perf_counter()
+                F.conv2d(inputs, weights, padding=1)
+                best[kind] = min(best[kind], time.perf_counter() - start)
+    return best[torch.float32] / best[torch.bfloat16]
 
 
 def has_glibc() -> bool:

@@ -24,6 +24,9 @@ from utils.precision import autocast, make_scaler
 from utils.settings import release_freed_memory
 from utils.weights import Preprocessing
 
+# All channels of a pixel beside each other: convolutions run up to twice as fast that way.
+LAYOUT = torch.channels_last
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -96,7 +99,7 @@ def fit(
     `checkpoint` and ends with exactly the weights of one that was not. `schedule` steps once a
     batch. After each evaluation `on_epoch` gets the history; where `stop` says so, it was the last.
     """
-    model.to(plan.device, memory_format=find_memory_format(plan))
+    model.to(plan.device, memory_format=LAYOUT)
     release_freed_memory()
     history = History()
     scaler = make_scaler(plan.device, plan.precision)
@@ -197,30 +200,21 @@ def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
         inputs = crop_center(images, plan.preprocessing)
     else:
         inputs = draw_views(images, plan.preprocessing, plan.augmentation)
-    return inputs.contiguous(memory_format=find_memory_format(plan))
+    return inputs.contiguous(memory_format=LAYOUT)
 
 
 def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
     """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
-    memory_format = find_memory_format(plan)
     # Outside of inference mode, or the moved weights could never have gradients again.
-    model.to(plan.device, memory_format=memory_format).eval()
+    model.to(plan.device, memory_format=LAYOUT).eval()
     logits, labels = [], []
     with torch.inference_mode(), autocast(plan.device, plan.precision):
         for images, batch_labels in make_loader(pictures):
             inputs = crop_center(images.to(plan.device), plan.preprocessing)
-            outputs = model(inputs.contiguous(memory_format=memory_format))
+            outputs = model(inputs.contiguous(memory_format=LAYOUT))
             logits.append(outputs.float().cpu())
             labels.append(batch_labels)
     return Evaluation(torch.cat(logits), torch.cat(labels))
-
-
-def find_memory_format(plan: Plan) -> torch.memory_format:
-    """Channels last in low precision, where convolutions then run two to three times faster.
-
-    In float32 on a CPU the depthwise convolutions of an EfficientNet take twice as long that way.
-    """
-    return torch.contiguous_format if plan.precision == "float32" else torch.channels_last
 
 
 def describe_training(
