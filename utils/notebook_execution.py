@@ -12,10 +12,10 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 
 from utils.notebook_cleaning import drop_widgets
+from utils.notebook_html import find_link, render_notebook, render_page
 
 
 class OwnInterpreter(KernelSpecManager):
@@ -121,9 +121,8 @@ def save_executed(notebook: NotebookNode, path: Path, build: Path) -> Path:
             cell.outputs = drop_widgets(cell.outputs)
     build.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, build / path.name)
-    exporter = HTMLExporter(template_name="lab", embed_images=True)
-    place = {"metadata": {"name": path.stem, "path": str(path.parent)}}
-    text, _ = exporter.from_notebook_node(notebook, resources=place)
+    neighbours = {other: f"{other.stem}.html" for other in path.resolve().parent.glob("*.ipynb")}
+    body, _ = render_notebook(notebook, path.parent, find_link(path.parent, neighbours))
     page = build / f"{path.stem}.html"
-    page.write_text(text, encoding="utf-8")
+    page.write_text(render_page(path.stem, body), encoding="utf-8")
     return page
