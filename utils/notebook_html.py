@@ -59,6 +59,12 @@ class PageRenderer(IPythonRenderer):
     def link(self, text: str, url: str, title: str | None = None) -> str:
         return super().link(text, self.find_link(url), title)
 
+    def block_html(self, html: str) -> str:
+        return html  # as it is: nbconvert would close a fold before what is folded
+
+    def inline_html(self, html: str) -> str:
+        return html
+
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return escape(text) if "://" in url else super().image(text, url, title)
 

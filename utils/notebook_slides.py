@@ -73,8 +73,8 @@ def render_shown(cell: NotebookNode, renderer: PageRenderer) -> str:
     return render_code(cell.source) + outputs
 
 
-def render_slide(slide: Slide, renderer: PageRenderer) -> str:
-    """One slide as reveal.js's section, with the speaker's notes."""
+def render_slide(slide: Slide, renderer: PageRenderer, where: str) -> str:
+    """One slide as reveal.js's section, with the speaker's notes, and where we are at its foot."""
     shown = notes = ""
     for kind, cell in slide:
         html = render_shown(cell, renderer)
@@ -85,14 +85,20 @@ def render_slide(slide: Slide, renderer: PageRenderer) -> str:
         else:
             shown += html
     aside = f'<aside class="notes">{notes}</aside>\n' if notes else ""
-    return f'<section>\n<div class="page">\n{shown}</div>\n{aside}</section>\n'
+    foot = f'<p class="where">{where}</p>\n'
+    return f'<section>\n<div class="page">\n{shown}</div>\n{foot}{aside}</section>\n'
 
 
 def render_deck(title: str, columns: list[list[Slide]], renderer: PageRenderer) -> str:
     """A whole deck; it expects reveal.js in a folder of that name beside it."""
-    sections = ""
+    sections = section = ""
     for column in columns:
-        slides = "".join(render_slide(slide, renderer) for slide in column)
+        slides = ""
+        for slide in column:
+            shown = "\n".join(cell.source for _, cell in slide if cell.cell_type == "markdown")
+            section = next(iter(re.findall(r"^## (.+)$", shown, re.MULTILINE)), section)
+            where = f"{title} · {section}" if section else title
+            slides += render_slide(slide, renderer, escape(where))
         sections += slides if len(column) == 1 else f"<section>\n{slides}</section>\n"
     style = "\n".join((ASSETS / name).read_text("utf-8") for name in ("palette.css", "deck.css"))
     script = (ASSETS / "deck.js").read_text("utf-8")
