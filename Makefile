@@ -15,7 +15,7 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHA
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test soak notebooks sample
+.PHONY: help run lab test soak notebooks slides site sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,12 @@ soak: $(TEST_TOOLS)  ## kill training, download, unpacking; feed damaged files: 
 
 notebooks: $(TEST_TOOLS)  ## run the notebooks on the sample in place, clean them for committing: NAMES=03
 	@$(BIN)/python -m utils.notebooks update $(NAMES)
+
+slides: $(TEST_TOOLS)  ## a deck a notebook, with reveal.js beside it, into _build/slides
+	@$(BIN)/python -m utils.notebook_slides
+
+site: $(INSTALLED)  ## the notebooks as pages to read, without running them, into _build/site
+	@$(BIN)/python -m utils.notebook_site
 
 sample: $(INSTALLED)  ## redraw data/dogscats-sample.tgz: same seed, same bytes
 	@$(BIN)/python -m utils.sample_pets

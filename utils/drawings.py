@@ -16,6 +16,9 @@ from PIL import Image
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#666666"
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW, GREY)
+# One a class, line or group, beside its colour: for every kind of eye, and for printers.
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+HATCHES = ("", "///", "...", "xxx")
 STYLE = {
     "axes.prop_cycle": matplotlib.cycler(color=CLASS_COLOURS),
     "axes.spines.top": False,
@@ -136,3 +139,13 @@ def tile_pictures(
 def colour_of(number: int) -> str:
     """The colour of a class by its number."""
     return CLASS_COLOURS[number % len(CLASS_COLOURS)]
+
+
+def marker_of(number: int) -> str:
+    """The marker of a class or line by its number."""
+    return MARKERS[number % len(MARKERS)]
+
+
+def hatch_of(number: int) -> str:
+    """The pattern of a group of bars by its number."""
+    return HATCHES[number % len(HATCHES)]

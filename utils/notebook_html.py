@@ -109,7 +109,7 @@ def render_markdown(text: str, renderer: PageRenderer) -> str:
 
 def render_code(source: str) -> str:
     """Python, coloured; it scrolls sideways where it is wide, with the keyboard as well."""
-    coloured = highlight(source.rstrip(), PythonLexer(), HtmlFormatter(nowrap=True))
+    coloured = highlight(source.rstrip(), PythonLexer(), HtmlFormatter(nowrap=True)).rstrip()
     opening = '<pre class="source" tabindex="0" role="group" aria-label="code">'
     return f"{opening}<code>{coloured}</code></pre>\n"
 

@@ -125,33 +125,33 @@ def render_deck(title: str, columns: list[list[Slide]], renderer: PageRenderer) 
 """
 
 
-def copy_reveal(destination: Path) -> None:
-    """Puts reveal.js (MIT licence), which the package sphinx-revealjs carries, into a folder.
+def find_reveal() -> Path:
+    """The folder of reveal.js (MIT licence), which the package sphinx-revealjs carries.
 
     Raises CourseError where the package is not installed.
     """
     try:
-        source = importlib.resources.files("sphinx_revealjs") / "_static" / "revealjs"
+        return Path(str(importlib.resources.files("sphinx_revealjs"))) / "_static" / "revealjs"
     except ModuleNotFoundError as error:
         raise CourseError(
             "The package that carries reveal.js is missing: use `make slides`, which installs it, "
             "or `pip install -r tests/requirements.txt`."
         ) from error
-    for name in REVEAL_FILES:
-        (destination / name).parent.mkdir(parents=True, exist_ok=True)
-        (destination / name).write_bytes(source.joinpath(name).read_bytes())
 
 
 def build_slides(destination: Path, notebooks: list[Path]) -> dict[Path, int]:
     """Writes a deck a notebook into `destination`, which is made anew; decks and their slides."""
-    decks = {}
+    reveal, decks = find_reveal(), {}
     for path in notebooks:
         try:
             decks[path] = collect_slides(read_notebook(path))
         except CourseError as error:
             raise CourseError(f"{path.stem}: {error}") from error
     shutil.rmtree(destination, ignore_errors=True)
-    copy_reveal(destination / "reveal.js")
+    for name in REVEAL_FILES:
+        target = destination / "reveal.js" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(reveal.joinpath(name).read_bytes())
     neighbours = {path.resolve(): f"{path.stem}.html" for path in notebooks}
     written, items = {}, ""
     for path, columns in decks.items():

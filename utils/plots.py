@@ -13,7 +13,9 @@ from utils.drawings import (
     RED,
     Drawing,
     colour_of,
+    hatch_of,
     make_axes,
+    marker_of,
     show_pictures,
     tile_pictures,
 )
@@ -33,7 +35,8 @@ def plot_counts(counts: dict[str, dict[str, int]], title: str = "Pictures a clas
     for number, class_name in enumerate(classes):
         values = [counts[name][class_name] for name in names]
         places = np.arange(len(names)) + (number - (len(classes) - 1) / 2) * high
-        bars = axis.barh(places, values, high, label=class_name, color=colour_of(number))
+        bars = axis.barh(places, values, high, label=class_name, color=colour_of(number),
+                         hatch=hatch_of(number), edgecolor="white")  # fmt: skip
         axis.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
@@ -49,7 +52,7 @@ def plot_counts(counts: dict[str, dict[str, int]], title: str = "Pictures a clas
 
 
 def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
-    """Loss and accuracy by epoch: training dashed, validation solid, one colour a run.
+    """Loss and accuracy by epoch: training dashed, validation solid, colour and marker by run.
 
     Each history has the lists of `training.History`.
     """
@@ -58,7 +61,7 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
         epochs = range(1, len(history["train_loss"]) + 1)
         for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
             label = f"{name}, " if name else ""
-            style = {"color": colour_of(number), "marker": "o", "markersize": 4}
+            style = {"color": colour_of(number), "marker": marker_of(number), "markersize": 4}
             axis.plot(epochs, history[f"train_{quantity}"], "--", label=f"{label}training", **style)
             validation = history[f"validation_{quantity}"]
             axis.plot(epochs, validation, label=f"{label}validation", **style)
@@ -106,8 +109,9 @@ def plot_comparison(rows: list[dict]) -> Drawing:
         error = [[row["test_accuracy"] - low], [high - row["test_accuracy"]]]
         label = RUN_LABELS.get(row["run"], row["run"])
         axis.errorbar(
-            row["seconds"], row["test_accuracy"], error, fmt="o", capsize=4, color=colour_of(number)
-        )
+            row["seconds"], row["test_accuracy"], error, fmt=marker_of(number), capsize=4,
+            color=colour_of(number),
+        )  # fmt: skip
         note = f"{label}\n{row['test_accuracy']:.1%}, {row['seconds']:.0f} s"
         axis.annotate(note, (row["seconds"], row["test_accuracy"]), (8, -14),
                       textcoords="offset points", fontsize=9, va="top")  # fmt: skip
@@ -136,7 +140,8 @@ def plot_lines(
     figure, axes = make_axes(width=7, height=3.5)
     axis = axes[0, 0]
     for number, (name, line) in enumerate(lines.items()):
-        axis.plot(line[0], line[1], marker="o", markersize=4, label=name, color=colour_of(number))
+        axis.plot(line[0], line[1], marker=marker_of(number), markersize=4, label=name,
+                  ls=("-", "--", "-.", ":")[number % 4], color=colour_of(number))  # fmt: skip
         if len(line) == 4:
             axis.fill_between(line[0], line[2], line[3], color=colour_of(number), alpha=0.2, lw=0)
     if "x" in log:
@@ -155,12 +160,13 @@ def plot_lines(
 
 
 def plot_sizes(sizes: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Drawing:
-    """Width against height of picture files in pixels, int [N, 2], one colour a class."""
+    """Width against height of picture files in pixels, int [N, 2], a colour and marker a class."""
     figure, axes = make_axes(width=5, height=3.6)
     axis = axes[0, 0]
     for number, name in enumerate(classes):
         wide, high = sizes[labels == number].T
-        axis.scatter(wide, high, s=14, alpha=0.5, label=name, color=colour_of(number), lw=0)
+        axis.scatter(wide, high, s=18, alpha=0.5, label=name, color=colour_of(number),
+                     marker=marker_of(number), lw=0)  # fmt: skip
     limit = sizes.max() * 1.05
     axis.plot([0, limit], [0, limit], ":", color="black", linewidth=1, label="square")
     axis.set(xlabel="width in pixels", ylabel="height in pixels", title="Sizes of the files")

@@ -5,16 +5,10 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
-from utils.drawings import BLUE, GREY, Drawing, colour_of, make_axes, to_pixels
+from utils.drawings import BLUE, GREY, Drawing, colour_of, make_axes, marker_of, to_pixels
 from utils.plots import RUN_LABELS
 
-MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")  # one a class or line, for eyes and printers
 PERCENT = matplotlib.ticker.PercentFormatter(1, decimals=0)
-
-
-def marker_of(number: int) -> str:
-    """The marker of a class or line by its number."""
-    return MARKERS[number % len(MARKERS)]
 
 
 def plot_guesses(pictures: Sequence, guesses: Sequence[Sequence[tuple[str, float]]]) -> Drawing:

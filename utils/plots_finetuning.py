@@ -2,10 +2,7 @@
 
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from utils.drawings import BLUE, GREY, RED, Drawing, colour_of, make_axes
-
-MARKERS = "osD^vP"
-HATCHES = ("", "///", "...", "xxx")
+from utils.drawings import BLUE, GREY, RED, Drawing, colour_of, hatch_of, make_axes, marker_of
 
 
 def plot_memory(rows: dict[str, dict[str, float]], title: str = "") -> Drawing:
@@ -16,7 +13,7 @@ def plot_memory(rows: dict[str, dict[str, float]], title: str = "") -> Drawing:
     for number, part in enumerate(next(iter(rows.values()))):
         values = [row[part] / 1e6 for row in rows.values()]
         axis.barh(list(rows), values, left=list(left.values()), label=part, edgecolor="white",
-                  color=colour_of(number), hatch=HATCHES[number % len(HATCHES)])  # fmt: skip
+                  color=colour_of(number), hatch=hatch_of(number))  # fmt: skip
         left = {name: left[name] + value for name, value in zip(rows, values, strict=True)}
     for place, total in enumerate(left.values()):
         axis.annotate(f"{total:,.0f} MB", (total, place), (4, 0), textcoords="offset points",
@@ -80,7 +77,7 @@ def plot_regimes(
     for axis, quantity in zip(axes[0], ("accuracy", "loss"), strict=True):
         axis.axhline(baseline[quantity], color="black", ls=":", lw=1.5, label=name)
         for number, (label, regime) in enumerate(regimes.items()):
-            axis.plot(regime["seconds"], regime[quantity], marker=MARKERS[number], markersize=5,
+            axis.plot(regime["seconds"], regime[quantity], marker=marker_of(number), markersize=5,
                       label=label, color=colour_of(number))  # fmt: skip
         axis.set(xlabel="seconds of training", title=f"validation {quantity}")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -104,7 +101,7 @@ def plot_paths(paths: dict[str, tuple[list[float], list[float], list[float]]]) -
     figure, axes = make_axes(1, 2, 9, 3.2)
     for number, (name, (parts, *both)) in enumerate(paths.items()):
         for axis, values in zip(axes[0], both, strict=True):
-            axis.plot(parts, values, marker=MARKERS[number], markersize=4, label=name,
+            axis.plot(parts, values, marker=marker_of(number), markersize=4, label=name,
                       color=colour_of(number))  # fmt: skip
     for axis, quantity in zip(axes[0], ("accuracy", "loss"), strict=True):
         axis.set(xlabel="part of the way: 0 frozen, 1 fine-tuned", title=f"validation {quantity}")
@@ -129,7 +126,7 @@ def plot_groups(groups: dict[str, dict[str, float]], label: str, title: str) -> 
     for number, (group, values) in enumerate(groups.items()):
         places = [place + (number - (len(groups) - 1) / 2) * wide for place in range(len(names))]
         axis.bar(places, [values[name] for name in names], wide, label=group, edgecolor="white",
-                 color=colour_of(number), hatch=HATCHES[number % len(HATCHES)])  # fmt: skip
+                 color=colour_of(number), hatch=hatch_of(number))  # fmt: skip
     axis.set_xticks(range(len(names)), names)
     axis.set(ylabel=f"{label} (log scale)", yscale="log", title=title)
     axis.legend(fontsize=9)
