@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib
@@ -114,7 +115,12 @@ def show_pictures(
             axis.set_title(f"{mark}{titles[index]}", fontsize=8, color=colour, pad=2)
     if title:
         figure.suptitle(title, fontsize=11)
-    named = ": " + ", ".join(str(name) for name in titles) if 0 < len(titles) <= 12 else ""
+    words = [str(name) for name in titles]
+    if len(correct):
+        words = [f"{w}{'' if c else ' (wrong)'}" for w, c in zip(words, correct, strict=False)]
+    if len(words) > 24:  # a long list is no description: how many of each
+        words = [f"{count} {name}" for name, count in Counter(words).items()]
+    named = f": {', '.join(words)}" if 0 < len(words) <= 24 else ""
     description = f"{title or 'Pictures'} ({len(pictures)} in {rows} rows){named}"
     return Drawing(figure, description, photographic=True)
 

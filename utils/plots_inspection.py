@@ -98,7 +98,9 @@ def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
             sizes = 12 + 220 * bins["count"] / bins["count"].sum()
             axis.vlines(x, x, y, colors=colour, lw=1, alpha=0.6)  # the gaps to the diagonal
             axis.scatter(x, y, sizes, color=colour, marker=marker, label=label, alpha=0.85)
-            spoken.append(f"{RUN_LABELS.get(name, name)}, {label}")
+            points = zip(x.tolist(), y.tolist(), strict=True)
+            said = ", ".join(f"{sure:.0%} sure {right:.0%} right" for sure, right in points)
+            spoken.append(f"{RUN_LABELS.get(name, name)}, {label}: {said}")
         percent = matplotlib.ticker.PercentFormatter(1, decimals=0)
         axis.xaxis.set_major_formatter(percent)
         axis.yaxis.set_major_formatter(percent)

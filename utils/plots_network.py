@@ -109,7 +109,11 @@ def show_kernels(kernels: dict[str, np.ndarray], filtered: Sequence[np.ndarray])
         axes[1, column].imshow(to_pixels(filtered[column]), cmap="gray", vmin=0, vmax=1)
         axes[1, column].axis("off")
     figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, rect=(0, 0, 1, 1))
-    return Drawing(figure, f"Kernels and what each makes of one picture: {', '.join(kernels)}")
+    spoken = "; ".join(
+        f"{name}: {', '.join(f'{value:.3g}' for value in np.asarray(kernel).flat)}"
+        for name, kernel in kernels.items()
+    )
+    return Drawing(figure, f"Kernels, row by row, and what each makes of one picture. {spoken}")
 
 
 def plot_repeats(
