@@ -100,7 +100,8 @@ def test_figures_say_what_they_show():
         "row 4, column 5" in drawing.description and "products: 2.00, 0.00" in drawing.description
     )
     assert drawing.figure.axes[0].patches[0].get_xy() == (4.5, 3.5)
-    assert "edges, copy" in show_kernels(KERNELS, [np.zeros((7, 7))] * 2).description
+    said = show_kernels(KERNELS, [np.zeros((7, 7))] * 2).description
+    assert "edges: 1, 2, 1, 0" in said and "copy: 0, 0, 0, 0, 1" in said
     repeats = plot_repeats({"ours": [0.5] * 3, "theirs": [0.25, 0.75]}, "accuracy", percent=True)
     assert repeats.description == "accuracy: ours from 50.0% to 50.0%; theirs from 25.0% to 75.0%"
     for drawing in (show_products(np.zeros((9, 9)), (4, 5), grids), repeats):

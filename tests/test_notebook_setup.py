@@ -100,6 +100,9 @@ def test_a_fork_is_set_everywhere_and_back(tmp_path: Path) -> None:
     copy = copy_repository(tmp_path)
     clone = "git clone https://github.com/{}.git\r\ncd {}\r\n"
     (copy / "NOTES.md").write_bytes(clone.format(REPOSITORY, REPOSITORY.split("/")[1]).encode())
+    for name in ("utils/pages/new.css", "tests/browser/new.py", "notebooks/06_new.ipynb", "new.js"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_text(f"see https://github.com/{REPOSITORY}/issues\n")
     mentions = find_mentions(copy, REPOSITORY)
     notebooks = {f"notebooks/{path.name}" for path in find_notebooks()}
     assert {"README.md", "utils/notebook_setup.py", "NOTES.md"} | notebooks <= mentions

@@ -34,7 +34,7 @@ from utils.settings import load_settings
 settings = load_settings(profile="auto")""".replace("OWNER/NAME", REPOSITORY)
 
 SKIPPED_FOLDERS = {".git", ".venv", "_build", "data", "__pycache__", ".ruff_cache", ".pytest_cache"}
-TEXT_SUFFIXES = {".cfg", ".ipynb", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
+TEXT_SUFFIXES = {".cfg", ".css", ".ipynb", ".js", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
 
 
 def format_badge(notebook_name: str) -> str:
