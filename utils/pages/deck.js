@@ -22,4 +22,5 @@ Reveal.on("pdf-ready", () => document.querySelectorAll("section").forEach(fit));
 Reveal.initialize({
   width: 1280, height: 720, margin: 0, minScale: 0.1, maxScale: 4, center: false, hash: true,
   transition: "none", slideNumber: "c/t", plugins: [RevealNotes],
+  pdfSeparateFragments: false, pdfMaxPagesPerSlide: 1, // `deck.html?print-pdf`, then print
 });
