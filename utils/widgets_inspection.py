@@ -9,6 +9,7 @@ import ipywidgets
 import torch
 
 from utils.corrections import Correction, read_corrections, save_decision
+from utils.disk import format_bytes
 from utils.drawings import Drawing
 from utils.errors import CourseError
 from utils.mistakes import rank_mistakes
@@ -124,10 +125,21 @@ def review_labels(
 
 
 def upload_photo(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None:
-    """A button that takes a picture from this computer; what `judge` draws for it appears below."""
+    """A button that takes a picture from this computer; what `judge` draws for it appears below.
+
+    A file that is too large for Jupyter never gets here (`make lab` lets 100 MB through, Jupyter on
+    its own 10 MB): all that can be done is to say so beforehand, beside the name of what is shown.
+    """
     wide = {"width": "12em"}
     upload = ipywidgets.FileUpload(accept="image/*", description="Choose a photo", layout=wide)
-    view = ipywidgets.HTML(first.to_html())
+    hint = ipywidgets.HTML(
+        "If the name below does not change, Jupyter has not let your file through, as it is too "
+        f"large: use <code>{judge.__name__}(\"path/to/photo.jpg\")</code> in a cell instead."
+    )
+    note, view = ipywidgets.HTML(), ipywidgets.HTML(first.to_html())
+
+    def name_shown(name: str) -> None:
+        note.value = f"<p role='status'><b>{html.escape(name)}</b></p>"
 
     def show(change=None) -> None:
         if not upload.value:
@@ -135,10 +147,12 @@ def upload_photo(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None
         chosen = upload.value[0]
         file = io.BytesIO(chosen["content"])
         file.name = chosen["name"]
+        name_shown(f"{chosen['name']}, {format_bytes(chosen['size'])}")
         try:
             view.value = judge(file).to_html()
         except CourseError as error:
             view.value = f"<p role='alert'>{html.escape(str(error))}</p>"
 
+    name_shown("a picture of the course")
     upload.observe(show, "value")
-    show_control(ipywidgets.VBox([upload, view]), first)
+    show_control(ipywidgets.VBox([upload, hint, note, view]), first)
