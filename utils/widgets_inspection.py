@@ -127,14 +127,15 @@ def review_labels(
 def upload_photo(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None:
     """A button that takes a picture from this computer; what `judge` draws for it appears below.
 
-    A file that is too large for Jupyter never gets here (`make lab` lets 100 MB through, Jupyter on
-    its own 10 MB): all that can be done is to say so beforehand, beside the name of what is shown.
+    A file that is too large for Jupyter never gets here, and after it the control gets nothing more
+    (`make lab` lets 100 MB through, Jupyter on its own 10): all that can be done is to say so
+    beforehand, beside the name of what is shown.
     """
-    wide = {"width": "12em"}
+    wide = {"width": "14em"}
     upload = ipywidgets.FileUpload(accept="image/*", description="Choose a photo", layout=wide)
     hint = ipywidgets.HTML(
-        "If the name below does not change, Jupyter has not let your file through, as it is too "
-        f"large: use <code>{judge.__name__}(\"path/to/photo.jpg\")</code> in a cell instead."
+        "If its name does not appear below, your photo is too large for Jupyter: run this cell "
+        f"again, or use <code>{judge.__name__}(\"path/to/photo.jpg\")</code> in another."
     )
     note, view = ipywidgets.HTML(), ipywidgets.HTML(first.to_html())
 

@@ -13,7 +13,7 @@ import nbformat
 from jupyter_client import BlockingKernelClient
 from playwright.sync_api import Browser, Locator, Page, Response, expect
 
-CELL_MINUTES = 5
+MINUTES = 10  # for a whole notebook
 # What a person can move, press or choose in a notebook's outputs.
 CONTROLS = ".jp-OutputArea :is(.noUi-handle, .jupyter-widgets select, button.jupyter-button, input)"
 BADGE = "https://colab.research.google.com/assets/"  # a picture, which nobody needs
@@ -229,7 +229,7 @@ def wait_until_run(page: Page) -> None:
             const failed = document.querySelector("[data-mime-type$='jupyter.error']");
             return !prompts.some(p => p.includes('*')) && (failed || /[0-9]/.test(prompts.at(-1)));
         }""",
-        timeout=CELL_MINUTES * 60_000,
+        timeout=MINUTES * 60_000,
         polling=200,
     )
 
