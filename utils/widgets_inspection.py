@@ -83,8 +83,8 @@ def review_labels(
     note, view = ipywidgets.HTML(), ipywidgets.HTML()
 
     def show(problem: str = "") -> Drawing:
-        for button in (keep, drop, relabel, skip):
-            button.disabled = place == len(rows)
+        for control in (keep, drop, new, relabel, skip):
+            control.disabled = place == len(rows)
         back.disabled = place == 0
         row = rows[min(place, len(rows) - 1)]
         drawing, sentence = draw_doubt(pictures, row, probabilities)

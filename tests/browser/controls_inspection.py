@@ -73,7 +73,7 @@ def correct_labels(notebook: Notebook) -> None:
     notebook.click(cell, "Skip")
     expect(note).to_have_text(ENDED)
     for name in ("Keep the label", "Drop the picture", "Relabel", "Skip"):
-        expect(cell.get_by_role("button", name=name, exact=True)).to_be_disabled()
+        expect(notebook.find_button(cell, name)).to_be_disabled()
     notebook.photograph("labels-end", cell)
 
     with table.open(newline="") as file:
@@ -82,7 +82,7 @@ def correct_labels(notebook: Notebook) -> None:
         ("drop", ""), ("keep", ""), ("relabel", other),
     ]  # fmt: skip
     (relabelled,) = [line["file"] for line in lines if line["decision"] == "relabel"]
-    assert relabelled.startswith(f"train/{labelled}/")
+    assert f"/train/{labelled}/" in f"/{relabelled}"
     head = notebook.run_cell("decisions = read_corrections(table")
     expect(head).to_contain_text("3 decisions in the table, 2 of them change something")
     before, after = (int(n) for n in re.findall(r"(\d+) pictures, valid", head.inner_text()))
