@@ -137,23 +137,24 @@ def upload_photo(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None
         "If its name does not appear below, your photo is too large for Jupyter: run this cell "
         f"again, or use <code>{judge.__name__}(\"path/to/photo.jpg\")</code> in another."
     )
-    note, view = ipywidgets.HTML(), ipywidgets.HTML(first.to_html())
+    note, view = ipywidgets.HTML(), ipywidgets.HTML()
 
-    def name_shown(name: str) -> None:
+    def show(name: str, answer: str) -> None:
+        view.value = answer  # first: a new name beside an old answer would be wrong
         note.value = f"<p role='status'><b>{html.escape(name)}</b></p>"
 
-    def show(change=None) -> None:
+    def judge_upload(change=None) -> None:
         if not upload.value:
             return
         chosen = upload.value[0]
         file = io.BytesIO(chosen["content"])
         file.name = chosen["name"]
-        name_shown(f"{chosen['name']}, {format_bytes(chosen['size'])}")
         try:
-            view.value = judge(file).to_html()
+            answer = judge(file).to_html()
         except CourseError as error:
-            view.value = f"<p role='alert'>{html.escape(str(error))}</p>"
+            answer = f"<p role='alert'>{html.escape(str(error))}</p>"
+        show(f"{chosen['name']}, {format_bytes(chosen['size'])}", answer)
 
-    name_shown("a picture of the course")
-    upload.observe(show, "value")
+    show("a picture of the course", first.to_html())
+    upload.observe(judge_upload, "value")
     show_control(ipywidgets.VBox([upload, hint, note, view]), first)
