@@ -108,7 +108,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 def wait_until_up(address: str, server: subprocess.Popen, log: Path) -> None:
     """Return when the server answers; fail with what it wrote if it has ended."""
-    for _ in range(300):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(f"{address}/api/status", timeout=2).close()
             return
