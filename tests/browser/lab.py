@@ -183,8 +183,9 @@ class Notebook:
         height = box["y"] + box["height"] / 2
         self.page.mouse.move(grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2)
         self.page.mouse.down()
+        beyond = {0: -9, 1: 9}  # as a hand does: past the end
         yield lambda place: self.page.mouse.move(
-            box["x"] + place * box["width"], height, steps=steps
+            box["x"] + place * box["width"] + beyond.get(place, 0), height, steps=steps
         )
         self.page.mouse.up()
 
