@@ -7,6 +7,11 @@ from lab import Notebook, now
 from playwright.sync_api import Locator, expect
 
 KERNEL_SECONDS = 0.5  # of processors, for a redraw while a slider moves
+IS_WHOLE = """picture => {
+    const [inner, outer] = [picture, picture.closest('.jp-OutputArea-output')].map(
+        element => element.getBoundingClientRect().right);
+    return inner <= outer + 1;
+}"""
 
 
 class View:
@@ -24,6 +29,7 @@ class View:
         self.seen.add(pixels)
         width = self.picture.evaluate("picture => picture.decode().then(() => picture.width)")
         assert width > 100  # it can be shown
+        assert self.picture.evaluate(IS_WHOLE), f"cut off at the right: {description}"
 
 
 def vary_pictures(notebook: Notebook) -> None:

@@ -152,6 +152,10 @@ class Notebook:
                 found.append(f"in the page: {output.inner_text()}")
         broken = self.page.get_by_text(re.compile("Error displaying widget|Loading widget"))
         found += [f"in the page: {output.inner_text()}" for output in broken.all()]
+        cut = self.page.locator(".jp-OutputArea .widget-label").evaluate_all(
+            "labels => labels.filter(l => l.scrollWidth > l.clientWidth).map(l => l.textContent)"
+        )
+        found += [f"cut off in the page: the name {name!r}" for name in cut]
         waiting = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
         code = self.page.locator(".jp-CodeCell")
         for place, prompt in enumerate(waiting):
