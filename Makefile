@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TEST_TOOLS := $(VENV)/installed-for-tests
+BROWSER_TOOLS := $(VENV)/installed-for-browser-tests
 
 # The sample, from a clean state and without the rest of the world: a proxy that is not there makes
 # every attempt to reach the network fail at once.
@@ -15,17 +16,20 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHA
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test soak notebooks slides site sample
+.PHONY: help run lab test test-browser soak notebooks slides site sample
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 run: $(INSTALLED)  ## run the whole course, then compare: PROFILE=sample|photos|full DATA=… BACKBONE=…
 	@$(BIN)/python -m utils.notebooks run $(if $(PROFILE),--profile '$(PROFILE)') \
 		$(if $(DATA),--data '$(DATA)') $(if $(BACKBONE),--backbone '$(BACKBONE)')
 
+# What a control sends to a notebook may have 100 MB: a photo to upload is often larger than the
+# 10 MB that are usual, and what is too large is dropped without a word.
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
-	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
+		--ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}'
 
 test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the sample
 	$(BIN)/ruff check
@@ -33,6 +37,9 @@ test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the 
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
 		$(HERMETIC) COURSE_HOME="$$home" $(BIN)/python -m pytest $(NBVAL) notebooks --durations=10
+
+test-browser: $(BROWSER_TOOLS)  ## work every notebook's controls in JupyterLab and Chromium: NAMES=03
+	$(HERMETIC) $(BIN)/python -m pytest tests/browser --durations=10 $(if $(NAMES),-k '$(NAMES)')
 
 soak: $(TEST_TOOLS)  ## kill training, download, unpacking; feed damaged files: minutes; KILLS=20
 	$(HERMETIC) $(BIN)/python tests/soak.py $(or $(KILLS),20)
@@ -64,4 +71,8 @@ $(INSTALLED): requirements.txt | $(BIN)/pip
 
 $(TEST_TOOLS): tests/requirements.txt $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(BROWSER_TOOLS): tests/browser/requirements.txt $(TEST_TOOLS)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

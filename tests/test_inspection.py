@@ -134,11 +134,12 @@ def test_upload_shows_the_answer_or_one_sentence(shown):
         return Drawing(Image.new("RGB", (4, 4)), "a cat")
 
     upload_photo(judge, Drawing(Image.new("RGB", (4, 4)), "first"))
-    upload, view = shown[0][0].children
+    upload, hint, note, view = shown[0][0].children
+    assert "judge(" in hint.value and "a picture of the course" in note.value
     for name, expected in (("a.jpg", 'alt="a cat"'), ("b.txt", "This is &lt;no&gt; picture.")):
         file = {"name": name, "type": "", "size": 1, "content": memoryview(b"x")}
         upload.value = ({**file, "last_modified": datetime.now()},)
-        assert expected in view.value
+        assert expected in view.value and f"{name}, 1 bytes" in note.value
     assert seen == [("a.jpg", b"x"), ("b.txt", b"x")]
 
 

@@ -31,7 +31,7 @@ def draw_answers(
     )
     images, labels = pictures.load(rows)
     right = (sure.indices == labels).tolist()
-    return show_pictures(images, titles, columns=8, title=title, correct=right)
+    return show_pictures(images, titles, columns=8, title=title, correct=right, size=1.0)
 
 
 def explore_path(

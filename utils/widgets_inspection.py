@@ -9,6 +9,7 @@ import ipywidgets
 import torch
 
 from utils.corrections import Correction, read_corrections, save_decision
+from utils.disk import format_bytes
 from utils.drawings import Drawing
 from utils.errors import CourseError
 from utils.mistakes import rank_mistakes
@@ -82,8 +83,8 @@ def review_labels(
     note, view = ipywidgets.HTML(), ipywidgets.HTML()
 
     def show(problem: str = "") -> Drawing:
-        for button in (keep, drop, relabel, skip):
-            button.disabled = place == len(rows)
+        for control in (keep, drop, new, relabel, skip):
+            control.disabled = place == len(rows)
         back.disabled = place == 0
         row = rows[min(place, len(rows) - 1)]
         drawing, sentence = draw_doubt(pictures, row, probabilities)
@@ -124,21 +125,36 @@ def review_labels(
 
 
 def upload_photo(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None:
-    """A button that takes a picture from this computer; what `judge` draws for it appears below."""
-    wide = {"width": "12em"}
-    upload = ipywidgets.FileUpload(accept="image/*", description="Choose a photo", layout=wide)
-    view = ipywidgets.HTML(first.to_html())
+    """A button that takes a picture from this computer; what `judge` draws for it appears below.
 
-    def show(change=None) -> None:
+    A file that is too large for Jupyter never gets here, and after it the control gets nothing more
+    (`make lab` lets 100 MB through, Jupyter on its own 10): all that can be done is to say so
+    beforehand, beside the name of what is shown.
+    """
+    wide = {"width": "14em"}
+    upload = ipywidgets.FileUpload(accept="image/*", description="Choose a photo", layout=wide)
+    hint = ipywidgets.HTML(
+        "If its name does not appear below, your photo is too large for Jupyter: run this cell "
+        f"again, or use <code>{judge.__name__}(\"path/to/photo.jpg\")</code> in another."
+    )
+    note, view = ipywidgets.HTML(), ipywidgets.HTML()
+
+    def show(name: str, answer: str) -> None:
+        view.value = answer  # first: a new name beside an old answer would be wrong
+        note.value = f"<p role='status'><b>{html.escape(name)}</b></p>"
+
+    def judge_upload(change=None) -> None:
         if not upload.value:
             return
         chosen = upload.value[0]
         file = io.BytesIO(chosen["content"])
         file.name = chosen["name"]
         try:
-            view.value = judge(file).to_html()
+            answer = judge(file).to_html()
         except CourseError as error:
-            view.value = f"<p role='alert'>{html.escape(str(error))}</p>"
+            answer = f"<p role='alert'>{html.escape(str(error))}</p>"
+        show(f"{chosen['name']}, {format_bytes(chosen['size'])}", answer)
 
-    upload.observe(show, "value")
-    show_control(ipywidgets.VBox([upload, view]), first)
+    show("a picture of the course", first.to_html())
+    upload.observe(judge_upload, "value")
+    show_control(ipywidgets.VBox([upload, hint, note, view]), first)

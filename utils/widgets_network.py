@@ -64,8 +64,8 @@ def explore_kernel(grey: torch.Tensor, kernels: dict[str, Sequence[Sequence[floa
     for index, value in enumerate(np.asarray(kernels[names[0]], dtype=float).flat):
         name = f"row {index // 3 + 1}, column {index % 3 + 1}"
         sliders.append(make_slider(name, float(value), -5.0, 5.0, 0.1, ".1f"))
-        sliders[-1].style.description_width = "7em"  # three of them beside each other
-        sliders[-1].layout.width = "22em"
+        sliders[-1].style.description_width = "9em"  # three of them beside each other
+        sliders[-1].layout.width = "21em"
     view = ipywidgets.HTML()
 
     def redraw() -> Drawing:
@@ -109,7 +109,7 @@ def draw_feature_maps(
     limit = maps.flatten().quantile(0.995) if maps.any() else torch.tensor(1.0)
     shown = (maps / limit.clamp(min=1e-6)).clamp(0, 1)
     columns = int(np.ceil(np.sqrt(2 * len(maps))))
-    side = 680 // columns - 4
+    side = 590 // columns - 4  # with the picture as wide as JupyterLab's page on a projector
     description = f"Picture {row} and its {len(maps)} feature maps after stage {stage}"
     grid = tile_pictures([as_grey(panel) for panel in shown], description, columns, side).figure
     looked_at = denormalize(inputs, preprocessing)

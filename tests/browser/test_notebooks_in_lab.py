@@ -1,0 +1,33 @@
+"""Every notebook in a real JupyterLab: no cell fails, and every control does what it says."""
+
+from pathlib import Path
+
+import controls
+import controls_inspection as inspection
+import pytest
+from lab import Lab
+from playwright.sync_api import Browser
+
+from utils.notebooks import find_notebooks
+from utils.settings import ROOT
+
+PICTURES = ROOT / "_build" / "browser"
+# A notebook that is not named here has no controls: one that it is given later fails the test.
+OPERATIONS = {
+    "01": [controls.vary_pictures],
+    "02": [controls.turn_kernel, controls.leaf_through_maps],
+    "03": [controls.use_few_pictures],
+    "04": [controls.go_half_way],
+    "05": [inspection.go_through_mistakes, inspection.upload_photos, inspection.correct_labels],
+}
+
+
+@pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
+def test_notebook(path: Path, lab: Lab, browser: Browser) -> None:
+    copy = lab.root / "notebooks" / path.name
+    with lab.open(browser, copy, PICTURES / path.stem) as notebook:
+        assert notebook.find_faults() == []
+        for operate in OPERATIONS.get(path.stem[:2], []):
+            operate(notebook)
+        assert notebook.list_untouched() == []
+        assert notebook.find_faults() == []
