@@ -15,7 +15,7 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHA
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test soak notebooks sample
+.PHONY: help run lab test bench soak notebooks sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the 
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
 		$(HERMETIC) COURSE_HOME="$$home" $(BIN)/python -m pytest $(NBVAL) notebooks --durations=10
+
+bench: $(INSTALLED)  ## measure the course beside the article's code: NAMES="custom_cnn_epoch growth"
+	@$(BIN)/python tests/benchmarks $(NAMES)
 
 soak: $(TEST_TOOLS)  ## kill training, download, unpacking; feed damaged files: minutes; KILLS=20
 	$(HERMETIC) $(BIN)/python tests/soak.py $(or $(KILLS),20)
