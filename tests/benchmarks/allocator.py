@@ -14,7 +14,7 @@ from utils.models import CustomCNN, load_backbone, remove_head, replace_head
 from utils.pictures import decode_split
 from utils.precision import make_scaler
 from utils.recipes import CUSTOM_CNN_RATE
-from utils.training import find_memory_format, train_one_epoch
+from utils.training import LAYOUT, train_one_epoch
 
 WORK = ("features", "head", "custom CNN", "fine-tuning")
 
@@ -64,7 +64,7 @@ def prepare_head(settings, pictures) -> Callable:
 def prepare_custom_cnn(settings, pictures) -> Callable:
     plan, _ = make_plan(settings)
     torch.manual_seed(0)
-    model = CustomCNN(2).to(memory_format=find_memory_format(plan))
+    model = CustomCNN(2).to(memory_format=LAYOUT)
     optimizer = torch.optim.Adam(model.parameters(), lr=CUSTOM_CNN_RATE)
     scaler = make_scaler(plan.device, plan.precision)
     return lambda: train_one_epoch(model, optimizer, pictures, plan, scaler)
@@ -77,7 +77,7 @@ def prepare_fine_tuning(settings, pictures) -> Callable:
     model = load_backbone(settings.backbone)
     replace_head(model, 2)
     unfreeze_from(model, "stage 3")
-    model.to(memory_format=find_memory_format(plan))
+    model.to(memory_format=LAYOUT)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learning, lr=1e-4)
     scaler = make_scaler(plan.device, plan.precision)

@@ -12,7 +12,7 @@ from utils.models import CustomCNN
 from utils.pictures import decode_split
 from utils.precision import make_scaler
 from utils.recipes import CUSTOM_CNN_RATE
-from utils.training import find_memory_format, train_one_epoch
+from utils.training import LAYOUT, train_one_epoch
 
 
 def train_epoch(folder: str) -> Iterator[dict]:
@@ -22,7 +22,7 @@ def train_epoch(folder: str) -> Iterator[dict]:
         plan, preprocessing = make_plan(settings)
         pictures = decode_split(list_folder(folder), preprocessing, Path(home))
         torch.manual_seed(0)
-        model = CustomCNN(2).to(memory_format=find_memory_format(plan))
+        model = CustomCNN(2).to(memory_format=LAYOUT)
         optimizer = torch.optim.Adam(model.parameters(), lr=CUSTOM_CNN_RATE)
         scaler = make_scaler(plan.device, plan.precision)
         while True:

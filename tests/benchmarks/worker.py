@@ -13,6 +13,7 @@ import importlib
 import json
 import platform
 import sys
+import time
 from pathlib import Path
 
 
@@ -48,8 +49,10 @@ def main(allocator: str, task: str, arguments: str) -> None:
     print("ready", file=answers, flush=True)
     for _ in sys.stdin:
         restart_peak()
+        start = time.process_time()
         measured = next(repetitions)
-        print(json.dumps({"peak_memory": read_peak()} | measured), file=answers, flush=True)
+        own = {"peak_memory": read_peak(), "processor_seconds": time.process_time() - start}
+        print(json.dumps(own | measured), file=answers, flush=True)
 
 
 if __name__ == "__main__":
