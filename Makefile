@@ -16,7 +16,7 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHA
 NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
 	--nbval-sanitize-with tests/nbval_sanitize.cfg
 
-.PHONY: help run lab test test-browser soak notebooks slides site sample
+.PHONY: help run lab test test-browser bench soak notebooks slides site sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ test: $(TEST_TOOLS)  ## check code, modules and every notebook, offline, on the 
 
 test-browser: $(BROWSER_TOOLS)  ## work every notebook's controls in JupyterLab and Chromium: NAMES=03
 	$(HERMETIC) $(BIN)/python -m pytest tests/browser --durations=10 $(if $(NAMES),-k '$(NAMES)')
+
+bench: $(INSTALLED)  ## measure the course beside the article's code: NAMES="custom_cnn_epoch growth"
+	@$(BIN)/python tests/benchmarks $(NAMES)
 
 soak: $(TEST_TOOLS)  ## kill training, download, unpacking; feed damaged files: minutes; KILLS=20
 	$(HERMETIC) $(BIN)/python tests/soak.py $(or $(KILLS),20)

@@ -101,10 +101,11 @@ def test_processor_and_device_draw_the_same_views(recipe):
     images = make_smooth_images()
     maps = draw_maps(4, recipe, torch.Generator().manual_seed(0))
     light = torch.tensor([0.5, 0.9, 1.0, 1.5])
-    ours = apply_maps_on_cpu(images, maps, light, 64)
-    theirs = apply_maps_on_device(images, maps, light, 64)
-    assert ours.dtype == torch.uint8 and ours.shape == theirs.shape == (4, 3, 64, 64)
-    assert (ours.float() - theirs).abs().max() < 4  # of 255 levels
+    ours = apply_maps_on_cpu(images, maps, light, PREPROCESSING)
+    theirs = apply_maps_on_device(images, maps, light, PREPROCESSING)
+    assert ours.dtype == torch.float32 and ours.shape == theirs.shape == (4, 3, 64, 64)
+    apart = denormalize(ours, PREPROCESSING) - denormalize(theirs, PREPROCESSING)
+    assert apart.abs().max() < 4 / 255
 
 
 def test_flip_mirrors_left_and_right():

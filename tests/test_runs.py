@@ -73,11 +73,13 @@ def test_wilson_interval(correct, seen, low, high):
     assert find_interval(correct, seen) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_interval_follows_wilsons_formula():
-    z, n, p = 1.959963984540054, 77, 60 / 77
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    assert find_interval(60, 77) == pytest.approx((middle - half, middle + half), abs=1e-9)
+@pytest.mark.parametrize("seen", [1, 2, 7, 77, 300, 25_000])
+def test_interval_is_scipys(seen):
+    from scipy.stats import binomtest
+
+    for correct in {0, 1, seen // 3, seen // 2, seen - 1, seen}:
+        expected = binomtest(correct, seen).proportion_ci(0.95, method="wilson")
+        assert find_interval(correct, seen) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_accuracy_as_text():

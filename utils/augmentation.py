@@ -79,42 +79,41 @@ def draw_views(
     maps = draw_maps(len(images), recipe, generator)
     light = 1 + recipe.brightness * (2 * torch.rand(len(images), generator=generator) - 1)
     apply = apply_maps_on_cpu if images.device.type == "cpu" else apply_maps_on_device
-    views = apply(images, maps, light, preprocessing.crop)
-    # One pass: v / 255, then (x - mean) / std, as one product and one sum.
-    mean, std = (
-        torch.tensor(numbers, device=images.device).view(1, 3, 1, 1)
-        for numbers in (preprocessing.mean, preprocessing.std)
-    )
-    return torch.addcmul(-mean / std, views.float(), 1 / (255 * std))
+    return apply(images, maps, light, preprocessing)
 
 
 def apply_maps_on_device(
-    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, size: int
+    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, preprocessing: Preprocessing
 ) -> torch.Tensor:
-    """The views as float [N, 3, size, size] in 0..255, the whole batch in one sampling step."""
-    shape = [len(images), 3, size, size]
+    """Normalised views, float [N, 3, crop, crop]: the whole batch in one sampling step."""
+    shape = [len(images), 3, preprocessing.crop, preprocessing.crop]
     grid = F.affine_grid(maps, shape, align_corners=False).to(images.device)
     views = F.grid_sample(
         images.float(), grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return (views * light.to(images.device).view(-1, 1, 1, 1)).clamp(0, 255)
+    views = (views * light.to(images.device).view(-1, 1, 1, 1)).clamp(0, 255)
+    return normalize(views / 255, preprocessing)
 
 
 def apply_maps_on_cpu(
-    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, size: int
+    images: torch.Tensor, maps: torch.Tensor, light: torch.Tensor, preprocessing: Preprocessing
 ) -> torch.Tensor:
     """The same with OpenCV, whose 8-bit arithmetic is several times faster on a processor.
 
-    uint8 [N, 3, size, size] in channels-last memory order, within a few levels of the other's.
+    In channels-last memory order, within a few levels of the other's. Light and normalisation are
+    looked up: a pixel has 256 levels, so each picture has a table of 256 results a channel.
     """
+    size = preprocessing.crop
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
-    views = np.empty((len(pixels), size, size, 3), np.uint8)
-    for source, matrix, factor, view in zip(
-        pixels, to_pixel_maps(maps, size, images.shape[-1]), light.tolist(), views, strict=True
-    ):
+    levels = (light.view(-1, 1, 1, 1) * torch.arange(256.0)).clamp(max=255) / 255
+    tables = normalize(levels.expand(-1, 3, -1, -1), preprocessing).permute(0, 2, 3, 1).numpy()
+    matrices = to_pixel_maps(maps, size, images.shape[-1])
+    warped = np.empty((size, size, 3), np.uint8)
+    views = np.empty((len(pixels), size, size, 3), np.float32)
+    for source, matrix, table, view in zip(pixels, matrices, tables, views, strict=True):
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cv2.warpAffine(source, matrix, (size, size), view, flags, cv2.BORDER_REFLECT)
-        cv2.convertScaleAbs(view, view, factor)
+        cv2.warpAffine(source, matrix, (size, size), warped, flags, cv2.BORDER_REFLECT)
+        cv2.LUT(warped, table, view)
     return torch.from_numpy(views).permute(0, 3, 1, 2)
 
 

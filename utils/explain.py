@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from PIL import Image
-from scipy.stats import rankdata
 from torch import nn
 
 from utils.models import CustomCNN, split_stages
@@ -88,6 +87,8 @@ def randomize_from_head(model: nn.Module, seed: int = 0) -> Iterator[str]:
 
 def compare_maps(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
     """Spearman's rank correlation of each pair of maps, float [N]: 1 same order, 0 unrelated."""
+    from scipy.stats import rankdata  # here, since nothing else needs it, and it is slow to import
+
     ranks = [rankdata(maps.flatten(start_dim=1).numpy(), axis=1) for maps in (first, second)]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))

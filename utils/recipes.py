@@ -83,24 +83,35 @@ def make_custom_cnn(settings: Settings, dataset: Dataset, train: Pictures) -> Ru
     )
 
 
+def ensure_frozen(
+    settings: Settings, dataset: Dataset, train: Pictures, quiet: bool = False
+) -> Run:
+    """Notebook 03's run as it is on disk; it is made first if need be.
+
+    Where it is there no network is built: what builds one takes longer to import than PyTorch.
+    """
+    run = find_run(settings, "frozen", train)
+    if run is None:
+        run = make_frozen(settings, dataset, train)
+        print(f"There was no frozen run yet: made notebook 03's in {run.seconds:.1f} s.")
+    elif not quiet:
+        print(f"Found the frozen run of notebook 03, trained on {run.n_train:,} pictures.")
+    return run
+
+
 def load_frozen(
     settings: Settings, dataset: Dataset, train: Pictures, quiet: bool = False
 ) -> nn.Module:
     """The frozen backbone with notebook 03's head on it; the head is trained first if need be."""
+    ensure_frozen(settings, dataset, train, quiet)
     model = load_backbone(settings.backbone)
     freeze(model)
     head = replace_head(model, len(dataset.classes))
-    run = find_run(settings, "frozen", train)
-    if run is None:
-        run = make_frozen(settings, dataset, train, count_parameters(model)[0])
-        print(f"There was no frozen run yet: made notebook 03's in {run.seconds:.1f} s.")
-    elif not quiet:
-        print(f"Found the frozen run of notebook 03, trained on {run.n_train:,} pictures.")
     head.load_state_dict(load_run_weights(settings, "frozen"))
     return model
 
 
-def make_frozen(settings: Settings, dataset: Dataset, train: Pictures, trainable: int) -> Run:
+def make_frozen(settings: Settings, dataset: Dataset, train: Pictures) -> Run:
     """Notebook 03 in short: features once, the head on them, tested once, saved."""
     preprocessing = find_preprocessing(settings.backbone)
     features = extract_features(settings, train, preprocessing)
@@ -118,7 +129,7 @@ def make_frozen(settings: Settings, dataset: Dataset, train: Pictures, trainable
         head,
         epochs=HEAD_EPOCHS,
         seconds=seconds,
-        trainable_parameters=trainable,
+        trainable_parameters=count_parameters(head)[1],  # all of the head's
     )
 
 

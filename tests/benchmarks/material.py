@@ -1,0 +1,52 @@
+"""The pictures both sides of a comparison are given, as folders that `ImageFolder` reads too."""
+
+import os
+import shutil
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from benchmarks.runner import ROOT
+from utils.data import Dataset, open_dataset
+from utils.settings import load_settings
+
+PHOTOS = ROOT.parent / "shared" / "photos" / "dogscats-photos.tgz"
+
+
+@dataclass(frozen=True)
+class Material:
+    """Where pictures are, and where there is room for more."""
+
+    home: Path
+    drawings: Dataset
+    photos: Dataset | None
+
+    def take(self, count: int) -> str:
+        """A folder `<class>/…` with `count` drawings, half of them of each class.
+
+        More than there are: the same ones again under other names. What a picture costs does not
+        depend on what it shows.
+        """
+        folder = self.home / f"drawings-{count}"
+        if not folder.exists():
+            for label, name in enumerate(self.drawings.classes):
+                splits = (self.drawings.train, self.drawings.validation, self.drawings.test)
+                files = [split.paths[row] for split in splits
+                         for row in (split.labels == label).nonzero()[0]]  # fmt: skip
+                (folder / name).mkdir(parents=True)
+                for number in range(count // 2):
+                    shutil.copy(files[number % len(files)], folder / name / f"{number:05d}.jpg")
+        return str(folder)
+
+
+def prepare_material(home: Path) -> Material:
+    """Unpack the drawings, and the photographs if they lie beside the repository."""
+    for name in [name for name in os.environ if name.startswith("COURSE_")]:
+        del os.environ[name]  # the caller's settings are not what is measured
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # bars among the rows
+        drawings = open_dataset(load_settings(profile="sample", home=str(home)))
+        photos = None
+        if PHOTOS.is_file():
+            photos = open_dataset(load_settings(profile="sample", data=str(PHOTOS), home=str(home)))
+    return Material(home, drawings, photos)

@@ -1,0 +1,64 @@
+"""Seconds from a fresh process to notebook 01's first picture, and through each setup cell."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.runner import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+
+
+def read_cells(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def show_first_picture() -> Iterator[dict]:
+    """Notebook 01 up to its first figure: once with nothing there (`first`), then again."""
+    with tempfile.TemporaryDirectory() as home:
+        first = run_cells(["picture"], home)
+        while True:
+            yield {"seconds": run_cells(["picture"], home), "first": first}
+
+
+def run_setup_cells() -> Iterator[dict]:
+    """Setup cell and imports of each notebook, in a fresh process each."""
+    while True:
+        with tempfile.TemporaryDirectory() as home:
+            seconds = {path.stem: run_cells(["setup", str(path)], home) for path in NOTEBOOKS}
+            yield {"seconds": seconds}
+
+
+def run_cells(arguments: list[str], home: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.start_up", *arguments]
+    environment = os.environ | {"COURSE_HOME": home}
+    start = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
+    """In the fresh process: the cells as a kernel runs them, and the figure as a picture file."""
+    cells = read_cells(Path(notebook))
+    names = {"display": lambda *_: None}
+    if what == "setup":
+        cells = cells[:2]
+    else:
+        number = next(n for n, cell in enumerate(cells) if "plots.show_pictures" in cell)
+        *lines, last = cells[number].strip().splitlines()
+        assert last.startswith("plots."), "the first picture is its cell's last line"
+        cells = [*cells[:number], "\n".join([*lines, f"figure = {last}"])]
+    for cell in cells:
+        exec(compile(cell, notebook, "exec"), names)
+    if what == "picture":
+        names["figure"].save()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
