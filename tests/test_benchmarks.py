@@ -153,7 +153,7 @@ def test_a_ratio_is_the_median_over_rounds_not_the_ratio_of_medians():
 def test_the_json_has_the_form_that_was_agreed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "BUILD", tmp_path)
     monkeypatch.setattr(bench, "prepare_material", lambda home: None)
-    made = make_row("made", [1.0, 1.0], [4.0, 6.0], "s", 3, peaks={"ours": 1})
+    made = make_row("made", [1.0, 1.0], [4.0, 6.0], "s", 3, peaks={"ours": 2, "baseline": 1})
     monkeypatch.setattr(bench, "ROWS", {"made": lambda material: [made]})
     assert bench.main([]) == 0
     rows = json.loads((tmp_path / "bench.json").read_text())

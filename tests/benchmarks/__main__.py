@@ -1,218 +1,26 @@
 """`make bench`: our speed beside the article's, the table of all rows, and `_build/bench.json`.
 
-    python tests/benchmarks [NAME …]      all rows but the extra ones, or these; see ROWS and EXTRAS
+    python tests/benchmarks [NAME …]      all rows but the extra ones, or these; see rows.py
 """
 
 import contextlib
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # utils
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks
 
-from benchmarks import growth
-from benchmarks.material import Material, prepare_material
-from benchmarks.runner import HEADER, ROOT, Side, alternate, format_row, make_row
+from benchmarks.material import prepare_material
+from benchmarks.rows import BUILD, EXTRAS, ROWS
+from benchmarks.runner import HEADER, format_row
 
-BUILD = ROOT / "_build"
-PER_CLASS = 20  # photographs; chosen beforehand: README says ten, design twice that for safety
-TARGET = 0.98
-WORK = ("features", "head", "custom CNN", "fine-tuning")
-
-
-def pick(measured: list[dict], key: str = "seconds") -> list[float]:
-    return [numbers[key] for numbers in measured]
-
-
-def bench_frozen(material: Material) -> list[dict]:
-    """Ten epochs of ResNet-101's new head from 16 drawings: theirs sends 160 through it."""
-    arguments = {"folder": material.take(16), "epochs": 10}
-    sides = {
-        "ours": Side("benchmarks.frozen:train_frozen", arguments, "course"),
-        "typed": Side("benchmarks.article_side:frozen", arguments),
-        "kept": Side("benchmarks.article_side:frozen", arguments, "kept"),
-    }
-    # The article's side has made itself warm: a repetition of it is half a minute.
-    numbers = {name: pick(values) for name, values in alternate(sides, 5, warm_up=False).items()}
-    return [
-        make_row("frozen_10_epochs", numbers["ours"], numbers["typed"], "s", 35),
-        make_row("frozen_10_epochs_like_for_like", numbers["ours"], numbers["kept"], "s", 22),
-    ]
-
-
-def bench_extraction(material: Material) -> list[dict]:
-    """ResNet-101's features against matrix products: both in GFLOP/s."""
-    sides = {
-        "ours": Side(
-            "benchmarks.extraction:extract_resnet101", {"folder": material.take(64)}, "course"
-        ),
-        "baseline": Side("benchmarks.article_side:multiply_matrices"),
-    }
-    found = alternate(sides, 5)
-    rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-    more = {
-        "pictures_a_second": pick(found["ours"], "pictures_a_second"),
-        "precision": found["ours"][0]["precision"],
-        "baseline_rates": [numbers["rates"] for numbers in found["baseline"]],
-    }
-    return [make_row("feature_extraction", *rates, "GFLOP/s", 0.7, **more)]
-
-
-def bench_lite0(material: Material) -> list[dict]:
-    """EfficientNet-Lite0's features from JPEGs; and the profile that shows what bounds them."""
-    arguments = {"folder": material.take(256)}
-    sides = {
-        "ours": Side("benchmarks.extraction:extract_lite0", arguments, "course"),
-        "baseline": Side("benchmarks.article_side:extract_lite0", arguments),
-    }
-    found = alternate(sides, 5)
-    profiled = alternate(
-        {"it": Side("benchmarks.extraction:profile_lite0", arguments, "course")}, 1, warm_up=False
-    )["it"][0]
-    (BUILD / "bench-profile.txt").write_text(profiled["table"], encoding="utf-8")
-    rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-    more = {
-        "decoding_alone": pick(found["ours"], "decoding"),
-        "network_alone": pick(found["ours"], "network"),
-        "shares": profiled["shares"],
-    }
-    return [make_row("feature_extraction_lite0", *rates, "pictures/s", **more)]
-
-
-def bench_custom_cnn(material: Material) -> list[dict]:
-    """An epoch of 96 drawings, three batches."""
-    arguments = {"folder": material.take(96)}
-    sides = {
-        "ours": Side("benchmarks.custom_cnn:train_epoch", arguments, "course"),
-        "typed": Side("benchmarks.article_side:custom_cnn", arguments),
-        "kept": Side("benchmarks.article_side:custom_cnn", arguments, "kept"),
-    }
-    numbers = {name: pick(values) for name, values in alternate(sides, 5).items()}
-    return [
-        make_row("custom_cnn_epoch", numbers["ours"], numbers["typed"], "s", 3),
-        make_row("custom_cnn_epoch_like_for_like", numbers["ours"], numbers["kept"], "s"),
-    ]
-
-
-def bench_input(material: Material) -> list[dict]:
-    """Random views of 320 drawings in batches of 32, no network."""
-    arguments = {"folder": material.take(320)}
-    sides = {
-        "ours": Side("benchmarks.input_pipeline:read_views", arguments, "course"),
-        "baseline": Side("benchmarks.article_side:read_pictures", arguments),
-    }
-    found = alternate(sides, 7)
-    rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-    return [make_row("input_pipeline", *rates, "pictures/s", 4)]
-
-
-def bench_second_run(material: Material) -> list[dict]:
-    """Notebook 03's way from the archive to the tested run: first time against second time."""
-    sides = {
-        "ours": Side("benchmarks.second_run:run_again", {}, "course"),
-        "baseline": Side("benchmarks.second_run:run_first", {}, "course"),
-    }
-    found = alternate(sides, 5, warm_up=False)
-    return [make_row("second_run", pick(found["ours"]), pick(found["baseline"]), "s", 10)]
-
-
-def bench_time_to_98(material: Material) -> list[dict]:
-    """Five draws of a few photographs against the article's loop with all of them."""
-    if material.photos is None:
-        print("time_to_98 is left out: ../shared/photos/dogscats-photos.tgz is not there.")
-        return []
-    folders = {"train": str(material.photos.root / "train"), "test": str(material.photos.root)}
-    folders["test"] = str(material.photos.test.paths[0].parent.parent)
-    arguments = folders | {"target": TARGET, "epochs": 10}
-    sides = {
-        "ours": Side(
-            "benchmarks.few_photos:reach_accuracy", folders | {"per_class": PER_CLASS}, "course"
-        ),
-        "baseline": Side("benchmarks.article_side:reach_accuracy", arguments),
-    }
-    found = alternate(sides, 5, warm_up=False)
-    more = {
-        "per_class": PER_CLASS,
-        "accuracies": pick(found["ours"], "accuracy"),
-        "accuracy": sum(pick(found["ours"], "accuracy")) / 5,
-        "baseline_accuracies": pick(found["baseline"], "accuracy"),
-        "baseline_seen": pick(found["baseline"], "seen"),
-    }
-    seconds = pick(found["ours"]), pick(found["baseline"])
-    row = make_row("time_to_98", *seconds, "s", 10, **more)
-    if row["accuracy"] < TARGET:
-        print(f"time_to_98: our mean of five draws is {row['accuracy']:.1%}, short of the target.")
-    return [row]
-
-
-def bench_start_up(material: Material) -> list[dict]:
-    """Notebook 01 to its first picture with warm caches; baseline: the libraries' import alone."""
-    found = alternate(
-        {
-            "ours": Side("benchmarks.start_up:show_first_picture", {}, "course"),
-            "baseline": Side("benchmarks.article_side:import_libraries"),
-        },
-        5,
-        warm_up=False,
-    )
-    setup = {"it": Side("benchmarks.start_up:run_setup_cells", {}, "course")}
-    cells = pick(alternate(setup, 2, warm_up=False)["it"])
-    more = {
-        "first": found["ours"][0]["first"],
-        "setup_cells": {name: min(each[name] for each in cells) for name in cells[0]},
-    }
-    return [make_row("start_up", pick(found["ours"]), pick(found["baseline"]), "s", **more)]
-
-
-def bench_allocator(material: Material) -> list[dict]:
-    """Four pieces of our work on 96 drawings with freed memory kept, and without."""
-    rows = []
-    for kind in WORK:
-        arguments = {"folder": material.take(96), "kind": kind}
-        task = "benchmarks.allocator:work"
-        sides = {"ours": Side(task, arguments, "course"), "baseline": Side(task, arguments)}
-        found = alternate(sides, 5)
-        peaks = {
-            side: max(filter(None, pick(values, "peak_memory")), default=None)
-            for side, values in found.items()
-        }
-        seconds = pick(found["ours"]), pick(found["baseline"])
-        rows.append(make_row(f"allocator_{kind.replace(' ', '_')}", *seconds, "s", peaks=peaks))
-    return rows
-
-
-def bench_growth(material: Material) -> list[dict]:
-    """No row: seconds and peak memory of 250 to 4,000 pictures, as a figure and as JSON."""
-    measured = growth.measure_growth(material)
-    growth.plot_growth(measured, BUILD / "growth.png")
-    content = {
-        kind: {"points": points} | growth.fit_growth(points) for kind, points in measured.items()
-    }
-    (BUILD / "growth.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-    print("\n".join(growth.describe_growth(measured)))
-    return []
-
-
-ROWS: dict[str, Callable[[Material], list[dict]]] = {
-    "frozen_10_epochs": bench_frozen,
-    "feature_extraction": bench_extraction,
-    "feature_extraction_lite0": bench_lite0,
-    "custom_cnn_epoch": bench_custom_cnn,
-    "input_pipeline": bench_input,
-    "second_run": bench_second_run,
-    "time_to_98": bench_time_to_98,
-    "start_up": bench_start_up,
-}
-EXTRAS: dict[str, Callable[[Material], list[dict]]] = {
-    "allocator": bench_allocator,
-    "growth": bench_growth,
-}
+DTYPES = ("float32", "bfloat16")
 
 
 def main(names: list[str]) -> int:
@@ -231,14 +39,45 @@ def main(names: list[str]) -> int:
             (BUILD / "bench.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     print(f"\n{describe_machine()}\n{HEADER}")
     print("\n".join(map(format_row, rows)))
-    for row in rows:
-        print("\n".join(describe_more(row)), end="")
+    print("".join(f"\n{line}" for row in rows for line in describe_more(row)))
     print(f"\n{time.perf_counter() - start:.0f} s; {len(rows)} rows in _build/bench.json")
     return 0
 
 
 def describe_more(row: dict) -> list[str]:
-    return []
+    """What stands in a row beside its ratio, in words."""
+    lines = []
+    if "shares" in row:
+        parts = ", ".join(f"{kind} {share:.0%}" for kind, share in row["shares"].items())
+        alone = {key: statistics.median(row[f"{key}_alone"]) for key in ("decoding", "network")}
+        lines.append(
+            f"{row['name']}: decoding alone {alone['decoding']:.0f}, network alone "
+            f"{alone['network']:.0f} pictures/s; the network's time: {parts}"
+        )
+    if "precision" in row:
+        best = statistics.median(row["pictures_a_second"])
+        rates = {kind: [rate[kind] for rate in row["baseline_rates"]] for kind in DTYPES}
+        matrices = ", ".join(f"{kind} {statistics.median(rates[kind]):.0f}" for kind in DTYPES)
+        lines.append(
+            f"{row['name']}: {best:.1f} pictures/s in {row['precision']}; matrix products in "
+            f"GFLOP/s: {matrices}"
+        )
+    if "accuracy" in row:
+        seen = ", ".join(map(str, row["baseline_seen"]))
+        lines.append(
+            f"{row['name']}: ours {row['accuracy']:.2%} on average of five draws of "
+            f"{row['per_class']} a class; the article's loop saw {seen} photographs to get there"
+        )
+    if "setup_cells" in row:
+        cells = ", ".join(f"{name[:2]} {value:.1f} s" for name, value in row["setup_cells"].items())
+        lines.append(
+            f"{row['name']}: {row['first']:.1f} s the first time, with nothing unpacked, decoded "
+            f"or computed; setup and import cells: {cells}"
+        )
+    if row.get("peaks") and all(row["peaks"].values()):
+        ours, theirs = (row["peaks"][side] / 1e9 for side in ("ours", "baseline"))
+        lines.append(f"{row['name']}: peak memory {ours:.2f} GB with it, {theirs:.2f} GB without")
+    return lines
 
 
 def describe_machine() -> str:

@@ -75,6 +75,9 @@ def plot_growth(measured: dict[str, list[dict]], path: Path) -> None:
             memory.plot(pictures, [point["peak_memory"] / 1e9 for point in points], "o-")
     seconds.set(xscale="log", yscale="log", xlabel="pictures", ylabel="seconds")
     memory.set(xscale="log", xlabel="pictures", ylabel="peak memory in GB", ylim=0)
+    for axis in (seconds, memory):
+        axis.set_xticks(pictures, [f"{number:,}" for number in pictures])
+        axis.minorticks_off()
     seconds.set_title("Points: measured. Lines: straight lines fitted to them", fontsize=10)
     seconds.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
