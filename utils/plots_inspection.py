@@ -159,7 +159,7 @@ def draw_judgement(
     image: np.ndarray, lit: np.ndarray, probabilities: torch.Tensor, classes, sentence: str
 ) -> Drawing:
     """A picture, where the network looks, and a bar for each class; the sentence above."""
-    figure, axes = make_axes(1, 3, 8.5, max(2.9, 0.3 * len(classes) + 1))
+    figure, axes = make_axes(1, 3, 8.3, max(2.9, 0.3 * len(classes) + 1))
     for axis, picture, title in zip(
         axes[0], (image, lit), ("what it sees", "where it looks"), strict=False
     ):

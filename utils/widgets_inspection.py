@@ -34,7 +34,9 @@ def draw_mistakes(evaluation: Evaluation, pictures: Pictures, least: float = 0.0
     ]
     description = f"{len(rows)} of {len(found)} mistakes that are at least {least:.0%} sure"
     spoken = ", ".join(caption.replace("\n", " ") for caption in captions)
-    return caption_pictures(pictures.array[rows], captions, f"{description}: {spoken or 'none'}")
+    description += f": {spoken or 'none'}"
+    # Six beside each other are as wide as JupyterLab's page on a projector.
+    return caption_pictures(pictures.array[rows], captions, description, columns=6, side=132)
 
 
 def explore_mistakes(evaluations: dict[str, Evaluation], pictures: Pictures) -> None:
