@@ -209,12 +209,16 @@ def speak_once(store: dist.Store) -> Iterator[None]:
         print(sentence, file=sys.stderr, flush=True)
 
     def stop(number, frame) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        try:
+            yield
+        except BaseException:
+            # torchrun's signal may come while a broken connection is being told of.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise
     except CourseError as error:
         speak(str(error))
     except (SystemExit, KeyboardInterrupt):
