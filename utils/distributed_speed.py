@@ -11,7 +11,7 @@ from utils.finetuning import unfreeze_from
 from utils.models import count_parameters, load_backbone, replace_head, set_training_mode
 from utils.pictures import Pictures
 from utils.settings import Settings
-from utils.training import Plan, draw_inputs, find_memory_format
+from utils.training import LAYOUT, Plan, draw_inputs
 from utils.weights import Preprocessing
 
 WARM_UP = 2  # steps
@@ -36,7 +36,7 @@ def measure_steps(
     model = load_backbone(settings.backbone)
     replace_head(model, len(train.split.classes))
     unfreeze_from(model, "stage 3")
-    model.to(plan.device, memory_format=find_memory_format(plan))
+    model.to(plan.device, memory_format=LAYOUT)
     network = processes.wrap(model, plan)
     set_training_mode(network, plan.freeze_statistics)
     part = processes.divide(plan).batch_size
