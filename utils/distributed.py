@@ -145,6 +145,13 @@ class ManyProcesses(OneProcess):
         return whole
 
 
+def count_cores() -> int:
+    """The cores this process may use: on a cluster, or in a container, not all there are."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def learns_statistics(module: nn.Module) -> bool:
     """Whether it is batch norm that `set_training_mode` would put into train mode."""
     return isinstance(module, nn.modules.batchnorm._BatchNorm) and any(
@@ -183,9 +190,8 @@ def join_processes(device: str) -> Iterator[ManyProcesses]:
                 "GPU, --nproc_per_node=gpu."
             )
         torch.cuda.set_device(local_rank)
-    elif local_size > 1 and os.environ.get("OMP_NUM_THREADS") == "1":
-        # torchrun's choice, however many cores there are.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_size))
+    elif os.environ.get("OMP_NUM_THREADS", "1") == "1":  # unset, or torchrun's choice for many
+        torch.set_num_threads(max(1, count_cores() // local_size))
     store, rank, size = next(iter(dist.rendezvous("env://")))
     with speak_once(store):
         backend = "nccl" if device == "cuda" else "gloo"

@@ -14,7 +14,7 @@ from utils.settings import Settings
 from utils.training import LAYOUT, Plan, draw_inputs
 from utils.weights import Preprocessing
 
-WARM_UP = 2  # steps
+WARM_UP = 1  # step of each kind
 
 
 def measure_steps(
