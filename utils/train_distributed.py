@@ -148,7 +148,9 @@ def share_finetuning(settings, processes, given: argparse.Namespace) -> None:
         largest_gradient=1.0,
         device=settings.device,
     )
-    processes.divide(plan)  # a batch without equal parts is noticed before minutes of features
+    processes.divide(plan)  # what cannot be shared is noticed before minutes of features
+    processes.share_evaluation(validation)
+    processes.share_evaluation(test)
     for one in (train, test):
         extract_shared(settings, one, preprocessing, processes)
 
@@ -161,8 +163,6 @@ def share_finetuning(settings, processes, given: argparse.Namespace) -> None:
     replace_head(model, len(dataset.classes))
     model.load_state_dict(start)
     unfreeze_from(model, "stage 3")
-    # Parameters that are on the GPU already when the optimiser is made, and by rank.
-    model.to(settings.device)
     optimizer = torch.optim.Adam(group_parameters(model, given.rate))
     steps = plan.epochs * math.ceil(len(train) / plan.batch_size)
     schedule = LambdaLR(optimizer, lambda step: warm_up_then_cosine(step, steps))
