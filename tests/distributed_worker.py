@@ -4,6 +4,7 @@ The first process saves what all of them found as FOLDER/results.pt.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -81,6 +82,8 @@ def take_turns(processes: ManyProcesses, folder: Path) -> bool:
     path = folder / "made-once"
 
     def make() -> bool:
+        if processes.is_first:
+            time.sleep(0.5)  # whoever does not wait is quicker
         if path.exists():
             return False
         path.touch(exist_ok=False)
