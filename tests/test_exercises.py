@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import DistributedSampler
 
 from utils import exercises
 from utils.models import freeze
@@ -53,7 +54,8 @@ NUMBERS = list(EXERCISES)
 
 
 def make_namespace() -> dict:
-    names = {"np": np, "torch": torch, "nn": nn, "F": F, "math": math, "freeze": freeze}
+    names = {"np": np, "torch": torch, "nn": nn, "F": F, "math": math, "freeze": freeze,
+             "DistributedSampler": DistributedSampler}  # fmt: skip
     return {**names, "exercises": exercises}
 
 
@@ -414,6 +416,36 @@ WRONG_ANSWERS = {
         lambda pixels: torch.from_numpy(pixels).permute(2, 0, 1).flip(0).float(),
         lambda pixels: torch.from_numpy(pixels).flip(2).float() / 255,
         lambda pixels: torch.from_numpy(pixels).permute(2, 0, 1).flip(0, 1).float() / 255,
+    ],
+    "6.1": [
+        lambda order, rank, size: order,
+        lambda order, rank, size: order[rank : rank + len(order) // size],
+        lambda order, rank, size: list(DistributedSampler(order, size, rank, shuffle=False)),
+        lambda order, rank, size: order[rank::size][: len(order) // size],
+        lambda order, rank, size: order if rank == 0 else [],
+    ],
+    "6.2": [
+        lambda count, rank, size, epochs: [
+            list(DistributedSampler(range(count), size, rank)) for _ in range(epochs)
+        ],
+        lambda count, rank, size, epochs: [torch.randperm(count).tolist() for _ in range(epochs)],
+        lambda count, rank, size, epochs: list(DistributedSampler(range(count), size, rank)),
+        lambda count, rank, size, epochs: [
+            list(DistributedSampler(range(count), size, rank, seed=epoch + rank))
+            for epoch in range(epochs)
+        ],
+    ],
+    "6.3": [
+        lambda correct, seen: sum(c / s for c, s in zip(correct, seen, strict=True)) / len(seen),
+        lambda correct, seen: sum(correct) / len(seen),
+        lambda correct, seen: max(correct) / max(seen),
+    ],
+    "6.4": [
+        lambda step, warm_up: 0.1,
+        lambda step, warm_up: 0.8,
+        lambda step, warm_up: 0.8 * min(1.0, step / warm_up),
+        lambda step, warm_up: 0.1 + 0.7 * step / warm_up,
+        lambda step, warm_up: 0.1 + (0.1 * 8**0.5 - 0.1) * min(1.0, step / warm_up),
     ],
 }
 

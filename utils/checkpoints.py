@@ -1,12 +1,23 @@
 """Training states on disk: written whole, read by what they were made for, kept when damaged."""
 
+import hashlib
 import os
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from utils.files import put_aside, write_atomically
+from utils.models import count_parameters
+from utils.pictures import Pictures
+
+if TYPE_CHECKING:
+    from utils.training import Plan
 
 LONGEST_VALUE = 60  # characters of a setting that are shown where two checkpoints differ
 
@@ -94,3 +105,27 @@ def shorten(value: str | None, other: str | None) -> str:
 
 def find_previous(path: Path) -> Path:
     return path.with_name(f"{path.name}.previous")
+
+
+def describe_training(
+    model: nn.Module,
+    optimizer: Optimizer,
+    train: Pictures,
+    plan: "Plan",
+    schedule: LRScheduler | None,
+) -> dict[str, str]:
+    """What decides the final weights, by name. More epochs may follow, but not under a schedule."""
+    layers = f"{model} {[tuple(parameter.shape) for parameter in model.parameters()]}"
+    digest = hashlib.sha256(layers.encode()).hexdigest()[:8]
+    settings = [
+        {name: value for name, value in group.items() if name not in ("params", "lr")}
+        | {"learning_rate": group.get("initial_lr", group["lr"]), "tensors": len(group["params"])}
+        for group in optimizer.param_groups
+    ]
+    return {
+        "network": f"{type(model).__name__}, {count_parameters(model)[1]:,} parameters ({digest})",
+        "classes": ", ".join(train.split.classes),
+        "pictures": train.key,
+        "optimizer": f"{type(optimizer).__name__} {settings}",
+        "schedule": f"{type(schedule).__name__} over {plan.epochs} epochs" if schedule else "none",
+    } | {name: str(value) for name, value in asdict(plan).items() if name != "epochs"}

@@ -200,8 +200,11 @@ def make_loader(pictures: Pictures, batch_size: int = 32, shuffle: bool = False)
     """Batches (images uint8 [N, 3, size, size], labels int64 [N]) of decoded pictures.
 
     No worker processes: reading a batch out of memory is quicker than sending it between processes.
+    To be shuffled, a dataset that has a `sampler` (see utils.distributed) brings its own order.
     """
-    return DataLoader(pictures, batch_size, shuffle, collate_fn=keep_batch)
+    sampler = getattr(pictures, "sampler", None) if shuffle else None
+    shuffle = shuffle and sampler is None
+    return DataLoader(pictures, batch_size, shuffle, sampler, collate_fn=keep_batch)
 
 
 def keep_batch(batch):

@@ -16,7 +16,7 @@ from utils.layout import is_hidden, is_image_name
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
 
-RUNS = ("custom_cnn", "frozen", "unfrozen")
+RUNS = ("custom_cnn", "frozen", "unfrozen", "distributed")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,5 @@
 """One training loop for every network of the course, with history, checkpoints and exact resume."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from torch.utils.data import Dataset, Subset
 from tqdm.auto import tqdm
 
 from utils.augmentation import Augmentation, crop_center, draw_views
-from utils.checkpoints import read_checkpoint, write_checkpoint
-from utils.models import count_parameters, set_training_mode
+from utils.checkpoints import describe_training, read_checkpoint, write_checkpoint
+from utils.models import set_training_mode
 from utils.pictures import Pictures, make_loader
 from utils.precision import autocast, make_scaler
+from utils.processes import ONE_PROCESS, OneProcess
 from utils.settings import release_freed_memory
 from utils.weights import Preprocessing
 
@@ -91,6 +91,7 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[History], object] | None = None,
     stop: Callable[[History], bool] | None = None,
+    processes: OneProcess = ONE_PROCESS,
 ) -> History:
     """Train `model` in place for `plan.epochs` epochs and return its history.
 
@@ -98,6 +99,7 @@ def fit(
     `plan.seed` and its own number alone. So a training that was interrupted goes on from
     `checkpoint` and ends with exactly the weights of one that was not. `schedule` steps once a
     batch. After each evaluation `on_epoch` gets the history; where `stop` says so, it was the last.
+    `processes` share the pictures of each batch and of each evaluation (see utils.distributed).
     """
     model.to(plan.device, memory_format=LAYOUT)
     release_freed_memory()
@@ -105,7 +107,7 @@ def fit(
     scaler = make_scaler(plan.device, plan.precision)
     if checkpoint is not None:
         identity = describe_training(model, optimizer, train, plan, schedule)
-        saved = read_checkpoint(checkpoint, identity)
+        saved = processes.ask_first(lambda: read_checkpoint(checkpoint, identity))
         if saved is not None:
             model.load_state_dict(saved["model"])
             optimizer.load_state_dict(saved["optimizer"])
@@ -113,14 +115,18 @@ def fit(
             if schedule is not None:
                 schedule.load_state_dict(saved["schedule"])
             history = History(**saved["history"])
+    network, own_plan = processes.wrap(model, plan), processes.divide(plan)
     parts = divide_epochs(train, plan)
     while len(history.seconds) < len(parts) and not (stop is not None and stop(history)):
         part = len(history.seconds)
         start = time.perf_counter()
-        torch.manual_seed(plan.seed * 1_000_003 + part)
-        loss, accuracy = train_one_epoch(model, optimizer, parts[part], plan, scaler, schedule)
+        torch.manual_seed(processes.vary_seed(plan.seed * 1_000_003 + part))
+        shown = processes.share_training(parts[part], plan, part)
+        loss, accuracy = processes.average(
+            *train_one_epoch(network, optimizer, shown, own_plan, scaler, schedule)
+        )
         seconds = time.perf_counter() - start
-        result = evaluate(model, validation, plan)
+        result = evaluate(model, validation, plan, processes)
         history.append(
             train_loss=loss,
             train_accuracy=accuracy,
@@ -128,7 +134,7 @@ def fit(
             validation_accuracy=result.accuracy,
             seconds=seconds,
         )
-        if checkpoint is not None:
+        if checkpoint is not None and processes.is_first:
             content = {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -203,39 +209,20 @@ def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
     return inputs.contiguous(memory_format=LAYOUT)
 
 
-def evaluate(model: nn.Module, pictures: Pictures, plan: Plan) -> Evaluation:
+def evaluate(
+    model: nn.Module, pictures: Pictures, plan: Plan, processes: OneProcess = ONE_PROCESS
+) -> Evaluation:
     """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
     # Outside of inference mode, or the moved weights could never have gradients again.
     model.to(plan.device, memory_format=LAYOUT).eval()
     logits, labels = [], []
     with torch.inference_mode(), autocast(plan.device, plan.precision):
-        for images, batch_labels in make_loader(pictures):
+        for images, batch_labels in make_loader(processes.share_evaluation(pictures)):
             inputs = crop_center(images.to(plan.device), plan.preprocessing)
             outputs = model(inputs.contiguous(memory_format=LAYOUT))
             logits.append(outputs.float().cpu())
             labels.append(batch_labels)
-    return Evaluation(torch.cat(logits), torch.cat(labels))
-
-
-def describe_training(
-    model: nn.Module,
-    optimizer: Optimizer,
-    train: Pictures,
-    plan: Plan,
-    schedule: LRScheduler | None,
-) -> dict[str, str]:
-    """What decides the final weights, by name. More epochs may follow, but not under a schedule."""
-    layers = f"{model} {[tuple(parameter.shape) for parameter in model.parameters()]}"
-    digest = hashlib.sha256(layers.encode()).hexdigest()[:8]
-    settings = [
-        {name: value for name, value in group.items() if name not in ("params", "lr")}
-        | {"learning_rate": group.get("initial_lr", group["lr"]), "tensors": len(group["params"])}
-        for group in optimizer.param_groups
-    ]
-    return {
-        "network": f"{type(model).__name__}, {count_parameters(model)[1]:,} parameters ({digest})",
-        "classes": ", ".join(train.split.classes),
-        "pictures": train.key,
-        "optimizer": f"{type(optimizer).__name__} {settings}",
-        "schedule": f"{type(schedule).__name__} over {plan.epochs} epochs" if schedule else "none",
-    } | {name: str(value) for name, value in asdict(plan).items() if name != "epochs"}
+    logits, labels = (
+        processes.collect(torch.cat(rows), len(pictures)) for rows in (logits, labels)
+    )
+    return Evaluation(logits, labels)
