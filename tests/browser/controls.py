@@ -1,4 +1,4 @@
-"""What is done with the controls of the notebooks 01 to 04, and what has to come of it."""
+"""What is done with the controls of all notebooks but 05, and what has to come of it."""
 
 import re
 from itertools import pairwise
@@ -160,3 +160,25 @@ def go_half_way(notebook: Notebook) -> None:
     notebook.photograph("path-fine-tuned", cell)
     notebook.drag(slider, 0, 1, 0.2)
     view.expect("^20% of the way: loss ", new=False)
+
+
+def rent_gpus(notebook: Notebook) -> None:
+    """Notebook 06: four sliders and two lists; the prediction follows each."""
+    cell = notebook.find_cell("explore_scaling(")
+    view = View(cell)
+    view.expect(r"^44\.5 million parameters, 32 pictures a GPU, 10 Gbit/s between machines of 8: 400 ")
+    notebook.photograph("scaling-first", cell)
+    notebook.choose(cell, "between machines", "InfiniBand, 400 Gbit/s")
+    view.expect(" 400 Gbit/s between machines of 8: 400 ")
+    notebook.choose(cell, "within a machine", "NVLink, 2,400 Gbit/s")
+    view.expect(" 400 Gbit/s between machines of 8: 400 ")
+    moves = {
+        "parameters (million)": (1, r"^300\.0 million parameters, 32 pictures"),
+        "one GPU (pictures/s)": (1, "between machines of 8: 3,000 pictures a second with 1 GPU"),
+        "pictures a GPU": (1, " 256 pictures a GPU, "),
+        "GPUs a machine": (0, " between machines of 1: "),
+    }
+    for label, (place, description) in moves.items():
+        notebook.drag(notebook.find_slider(cell, label), place)
+        view.expect(description)
+    notebook.photograph("scaling-large", cell)

@@ -19,6 +19,7 @@ OPERATIONS = {
     "03": [controls.use_few_pictures],
     "04": [controls.go_half_way],
     "05": [inspection.go_through_mistakes, inspection.upload_photos, inspection.correct_labels],
+    "06": [controls.rent_gpus],
 }
 
 
