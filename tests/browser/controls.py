@@ -166,7 +166,7 @@ def rent_gpus(notebook: Notebook) -> None:
     """Notebook 06: four sliders and two lists; the prediction follows each."""
     cell = notebook.find_cell("explore_scaling(")
     view = View(cell)
-    view.expect(r"^44\.5 million parameters, 32 pictures a GPU, 10 Gbit/s between machines of 8: 400 ")
+    view.expect(r"^44\.5 million parameters, 32 pictures a GPU, 10 Gbit/s between machines of 8: ")
     notebook.photograph("scaling-first", cell)
     notebook.choose(cell, "between machines", "InfiniBand, 400 Gbit/s")
     view.expect(" 400 Gbit/s between machines of 8: 400 ")
