@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,14 +85,19 @@ def profile_lite0(folder: str) -> Iterator[dict]:
     table = profiler.key_averages().table("self_cpu_time_total", row_limit=12)
     groups = profiler.key_averages(group_by_input_shape=True)
     total = sum(event.self_cpu_time_total for event in groups)
-    shares = {"depthwise": 0.0, "pointwise": 0.0, "other convolutions": 0.0, "everything else": 0.0}
+    shares = Counter()
     for event in groups:
         shares[name_kind(event.key, event.input_shapes)] += event.self_cpu_time_total / total
+    shares = dict(shares.most_common())
     while True:
         yield {"shares": shares, "table": table}
 
 
 def name_kind(operation: str, shapes: list) -> str:
+    if "batch_norm" in operation:
+        return "batch norm"
+    if operation in ("aten::fill_", "aten::copy_"):
+        return "padding and copies"  # TensorFlow's padding is asymmetric: a larger copy each time
     if "convolution" not in operation or len(shapes) < 2 or len(shapes[1]) != 4:
         return "everything else"
     _, inputs, height, width = shapes[1]
