@@ -73,8 +73,8 @@ def bench_lite0(material: Material) -> list[dict]:
 
 
 def bench_custom_cnn(material: Material) -> list[dict]:
-    """An epoch of 96 drawings, three batches."""
-    arguments = {"folder": material.take(96)}
+    """An epoch of 64 drawings, two batches."""
+    arguments = {"folder": material.take(64)}
     sides = {
         "ours": Side("benchmarks.custom_cnn:train_epoch", arguments, "course"),
         "typed": Side("benchmarks.article_side:custom_cnn", arguments),
