@@ -52,7 +52,7 @@ def hash_images(images: np.ndarray) -> torch.Tensor:
 def hash_pictures(pictures: Pictures) -> torch.Tensor:
     """The hashes of all pictures, bool [N, 256], a batch at a time."""
     starts = range(0, len(pictures), 64)
-    return torch.cat([hash_images(pictures.array[start : start + 64]) for start in starts])
+    return torch.cat([hash_images(pictures.array[start : start + 16]) for start in starts])
 
 
 def find_duplicates(
@@ -80,8 +80,8 @@ def measure_channels(pictures: Pictures) -> tuple[torch.Tensor, torch.Tensor]:
     One pass that never holds more than a batch: sums and sums of squares are enough.
     """
     total, squares, count = torch.zeros(3).double(), torch.zeros(3).double(), 0
-    for start in range(0, len(pictures), 64):
-        images = torch.from_numpy(np.array(pictures.array[start : start + 64])).double() / 255
+    for start in range(0, len(pictures), 16):
+        images = torch.from_numpy(np.array(pictures.array[start : start + 16])).double() / 255
         total += images.sum(dim=(0, 1, 2))
         squares += images.square().sum(dim=(0, 1, 2))
         count += images[..., 0].numel()

@@ -22,7 +22,7 @@ from utils.files import find_places, write_atomically
 from utils.models import load_backbone, remove_head
 from utils.pictures import Pictures, make_loader
 from utils.settings import Settings
-from utils.training import LAYOUT, Evaluation, autocast
+from utils.training import INFERENCE_BATCH, LAYOUT, Evaluation, autocast
 from utils.weights import Preprocessing, fetch_weights, hash_weights
 
 
@@ -117,7 +117,8 @@ def compute_features(
     """float32 [N, features] of a network without head: one forward pass, no gradients kept."""
     backbone.to(settings.device, memory_format=LAYOUT).eval()
     blocks = []
-    for images, _ in tqdm(make_loader(pictures), f"features of {pictures.split.name}", leave=False):
+    loader = make_loader(pictures, INFERENCE_BATCH[settings.device])
+    for images, _ in tqdm(loader, f"features of {pictures.split.name}", leave=False):
         inputs = crop_center(images.to(settings.device), preprocessing)
         if mirror:
             inputs = inputs.flip(-1)

@@ -24,7 +24,7 @@ class Profile:
     backbone: str
     custom_cnn_epochs: int
     unfrozen_epochs: int
-    minutes: str  # what the five notebooks take together, on the machine the profile is meant for
+    minutes: str  # what all notebooks take together, on the machine the profile is meant for
 
 
 PROFILES = {
