@@ -3,6 +3,7 @@
 The first process saves what all of them found as FOLDER/results.pt.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -97,3 +98,4 @@ if __name__ == "__main__":
         results = work(processes, Path(sys.argv[1]))
         if processes.is_first:
             torch.save(results, Path(sys.argv[1]) / "results.pt")
+    os._exit(0)  # past all destructors, as utils.train_distributed does

@@ -255,7 +255,8 @@ def test_features_are_complete_and_identical_after_a_kill(
     backbone = remove_head(load_backbone(settings.backbone))
     alone = compute_features(backbone, train, preprocessing, settings)
     assert len(list(folder.glob("*.npz"))) == 3  # found, not made once more
-    np.testing.assert_array_equal(made.values.numpy(), alone)
+    # But for rounding: a process with fewer threads adds up in another order.
+    np.testing.assert_allclose(made.values.numpy(), alone, rtol=0, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def hash_images(images: np.ndarray) -> torch.Tensor:
 def hash_pictures(pictures: Pictures) -> torch.Tensor:
     """The hashes of all pictures, bool [N, 256], a batch at a time."""
     starts = range(0, len(pictures), 64)
-    return torch.cat([hash_images(pictures.array[start : start + 16]) for start in starts])
+    return torch.cat([hash_images(pictures.array[start : start + 64]) for start in starts])
 
 
 def find_duplicates(

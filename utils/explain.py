@@ -59,7 +59,7 @@ def overlay_map(image: np.ndarray, heat: torch.Tensor) -> np.ndarray:
     mask = np.asarray(Image.fromarray(scaled).resize((wide, high), Image.Resampling.BICUBIC))
     light = mask[..., None] / 255.0
     warm = np.array([255.0, 225.0, 120.0])
-    lit = image * (0.35 + 0.65 * light)
+    lit = image * (0.5 + 0.5 * light)  # dark fur on dark ground is still to be seen
     return (lit * (1 - 0.3 * light) + 0.3 * light * warm).clip(0, 255).astype(np.uint8)
 
 

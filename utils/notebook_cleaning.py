@@ -124,7 +124,11 @@ def shorten_paths(output: NotebookNode, names_of_paths: dict[Path, str]) -> None
             name = names_of_paths[path]
             below = f"{name}/" if name else ""
             text = re.sub(rf"(?<![\w.-]){re.escape(str(path))}/(?=[\w.-])", below, text)
-            text = re.sub(rf"(?<![\w.-]){re.escape(str(path))}(?![\w-]|\.\w)/?", name or ".", text)
+            # Spaces behind it keep a table's next column where it was.
+            whole = rf"(?<![\w.-]){re.escape(str(path))}(?![\w-]|\.\w)/?"
+            wide = len(str(path))
+            text = re.sub(rf"{whole}(?=  )", (name or ".").ljust(wide), text)
+            text = re.sub(whole, name or ".", text)
         return text
 
     if "text" in output:

@@ -100,6 +100,12 @@ def plot_bars(
     return Drawing(figure, f"{title or label}: {spoken}")
 
 
+def write_plainly(axis: matplotlib.axis.Axis) -> None:
+    """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
+    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axis.set_minor_formatter(matplotlib.ticker.LogFormatter(minor_thresholds=(1.5, 0.4)))
+
+
 def plot_comparison(rows: list[dict]) -> Drawing:
     """Test accuracy with its interval against the seconds of training, one point a run."""
     figure, axes = make_axes(width=7, height=3.2)
@@ -116,6 +122,7 @@ def plot_comparison(rows: list[dict]) -> Drawing:
         axis.annotate(note, (row["seconds"], row["test_accuracy"]), (8, -14),
                       textcoords="offset points", fontsize=9, va="top")  # fmt: skip
     axis.set_xscale("log")
+    write_plainly(axis.xaxis)
     axis.margins(x=0.35, y=0.2)
     axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
     axis.set(xlabel="seconds of training (log scale)", ylabel="test accuracy")
@@ -146,9 +153,10 @@ def plot_lines(
             axis.fill_between(line[0], line[2], line[3], color=colour_of(number), alpha=0.2, lw=0)
     if "x" in log:
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+        write_plainly(axis.xaxis)
     if "y" in log:
         axis.set_yscale("log")
+        write_plainly(axis.yaxis)
     if percent:
         axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
     axis.set(xlabel=x_label, ylabel=y_label, title=title)

@@ -49,8 +49,8 @@ def plot_confusions(tables: dict[str, np.ndarray], classes: tuple[str, ...]) -> 
                           color=ink)  # fmt: skip
         axis.set_xticks(places, classes, rotation=0 if len(classes) < 4 else 60)
         axis.set_yticks(places, classes if axis is axes[0, 0] else [])
-        axis.set(title=RUN_LABELS.get(name, name), xlabel="said")
-    axes[0, 0].set_ylabel("is")
+        axis.set(title=RUN_LABELS.get(name, name), xlabel="answer")
+    axes[0, 0].set_ylabel("true class")
     spoken = "; ".join(
         f"{RUN_LABELS.get(name, name)} {int(np.trace(table))} of {int(table.sum())} right"
         for name, table in tables.items()

@@ -134,7 +134,7 @@ def plot_repeats(
     axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.5))
     axis.margins(x=0.1)
     if percent:
-        axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+        axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
     return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
 
 

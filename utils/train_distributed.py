@@ -212,4 +212,8 @@ def share_steps(settings, processes, given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    # Past all destructors: threads of PyTorch's have been seen to abort a process that was done.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
