@@ -57,9 +57,12 @@ def copy_course(folder: Path) -> Path:
 
 def read_lab_command() -> list[str]:
     """What `make lab` runs, by this interpreter."""
+    # Not as a part of the `make` that may run these tests: that one would say where it is.
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     printed = subprocess.run(
-        ["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+        ["make", "--no-print-directory", "-n", "lab"],
+        cwd=ROOT, env=usual, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     last = printed.stdout.replace("\\\n", " ").splitlines()[-1]
     return [sys.executable, *shlex.split(last)[1:]]
 
