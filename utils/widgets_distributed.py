@@ -32,12 +32,9 @@ def explore_scaling(job: Job) -> None:
     speed = make_slider("one GPU (pictures/s)", job.pictures_per_second, 20.0, 3000.0, 10.0, ".0f")
     batch = make_slider("pictures a GPU", job.batch_size, 8, 256, 8, "d")
     machine = make_slider("GPUs a machine", job.gpus_per_machine, 1, 8, 1, "d")
-    style = {"style": {"description_width": "9em"}, "layout": {"width": "26em"}}
-    link = ipywidgets.Dropdown(
-        options=LINKS, value=job.link, description="between machines", **style
-    )
+    link = ipywidgets.Dropdown(options=LINKS, value=job.link, description="between machines")
     inside = ipywidgets.Dropdown(
-        options=INSIDE, value=job.link_inside, description="within a machine", **style
+        options=INSIDE, value=job.link_inside, description="within a machine"
     )
     view = ipywidgets.HTML()
 
@@ -50,6 +47,7 @@ def explore_scaling(job: Job) -> None:
     controls = [millions, speed, batch, machine, link, inside]
     for control in controls:
         control.observe(redraw, "value")
+        control.style.description_width, control.layout.width = "13em", "30em"  # names in full
     first = redraw()
     rows = [ipywidgets.HBox(controls[place : place + 2]) for place in (0, 2, 4)]
     show_control(ipywidgets.VBox([*rows, view]), first)
