@@ -122,7 +122,7 @@ def plot_scaling(
     title: str,
 ) -> Drawing:
     """Pictures a second by number of GPUs beside the ideal; what a step is made of."""
-    figure, axes = make_axes(1, 2, 9.4, 3.4)
+    figure, axes = make_axes(1, 2, 8.2, 3.4)
     left, right = axes[0]
     ideal = [speeds[0] * count / gpus[0] for count in gpus]
     left.plot(gpus, ideal, ":", color=GREY, label="as many times as fast")
