@@ -64,16 +64,19 @@ def test_unfrozen_is_made_once_half_of_the_way_and_found_again(course, monkeypat
 
 
 def find_plan(source: str) -> str:
-    """The syntax tree of the first `plan = Plan(…)` in some code."""
+    """The syntax tree of the first `Plan(…)` that some code assigns or returns."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "plan":
-            return ast.dump(node.value)
+        if isinstance(node, ast.Assign | ast.Return) and isinstance(node.value, ast.Call):
+            if ast.unparse(node.value.func) == "Plan":
+                return ast.dump(node.value)
     raise AssertionError("no plan")
 
 
 def test_the_recipe_trains_as_notebook_04_does():
     cells = nbformat.read(ROOT / "notebooks" / "04_unfreezing.ipynb", 4).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    recipe = (ROOT / "utils" / "recipes.py").read_text("utf-8").split("def make_unfrozen")[1]
-    assert find_plan(code) == find_plan(f"def make_unfrozen{recipe}")
+    recipes_code = (ROOT / "utils" / "recipes.py").read_text("utf-8")
+    recipe = recipes_code.split("def plan_fine_tuning")[1]
+    assert find_plan(code) == find_plan(f"def plan_fine_tuning{recipe}")
+    assert "plan_fine_tuning(settings, preprocessing)" in recipe.split("def make_unfrozen")[1]
     assert f"HALF = {recipes.HALF}" in code

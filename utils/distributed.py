@@ -197,11 +197,8 @@ def join_processes(device: str) -> Iterator[ManyProcesses]:
         backend = "nccl" if device == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         group = dist.new_group(backend="gloo", timeout=PATIENCE)
-        processes = ManyProcesses(rank, size, local_rank, group)
-        yield processes
+        yield ManyProcesses(rank, size, local_rank, group)
         dist.destroy_process_group()
-        # The last holders of the group: its threads end here, not while the interpreter goes down.
-        del processes.group, group
 
 
 @contextlib.contextmanager

@@ -10,14 +10,14 @@ from tqdm.auto import tqdm
 
 from utils.distributed import ManyProcesses
 from utils.errors import CourseError
-from utils.features import compute_features, name_features, read_features
-from utils.files import find_places, write_atomically
+from utils.features import compute_features, name_features, read_features, write_features
+from utils.files import find_places
 from utils.models import load_backbone, remove_head
 from utils.pictures import Pictures
 from utils.settings import Settings
 from utils.weights import Preprocessing
 
-SHARD = 64  # pictures: two batches, so that all batches are those of one process
+SHARD = 64  # pictures: whole batches, so that all batches are those of one process
 
 
 def extract_shared(
@@ -37,7 +37,11 @@ def extract_shared(
     def list_missing() -> list[int]:
         if any(read_features(path, len(pictures)) for path in places):
             return []
-        return [shard for shard, one in enumerate(rows) if not read_shard(folder, shard, len(one))]
+        return [
+            shard
+            for shard, one in enumerate(rows)
+            if not read_features(name_shard(folder, shard), len(one))
+        ]
 
     missing = processes.ask_first(list_missing)
     if not missing:
@@ -51,7 +55,7 @@ def extract_shared(
         part = pictures.select(rows[shard])
         values = compute_features(backbone, part, preprocessing, settings)
         seconds = time.perf_counter() - begin
-        write_shard(folder, shard, values, seconds)
+        write_features(name_shard(folder, shard), values, seconds)
     processes.wait()
     seconds = time.perf_counter() - start
     processes.ask_first(lambda: assemble(places[-1], folder, rows, processes.size))
@@ -67,17 +71,6 @@ def name_shard(folder: Path, shard: int) -> Path:
     return folder / f"{shard:05}.npz"
 
 
-def read_shard(folder: Path, shard: int, rows: int) -> tuple[np.ndarray, float] | None:
-    """A shard's features and seconds; None where it is missing or damaged."""
-    return read_features(name_shard(folder, shard), rows)
-
-
-def write_shard(folder: Path, shard: int, values: np.ndarray, seconds: float) -> None:
-    write_atomically(
-        name_shard(folder, shard), lambda file: np.savez(file, values=values, seconds=seconds)
-    )
-
-
 def assemble(path: Path, folder: Path, rows: list[range], size: int) -> None:
     """Write the features of all shards to `path`, in the order of the pictures; remove the shards.
 
@@ -86,14 +79,15 @@ def assemble(path: Path, folder: Path, rows: list[range], size: int) -> None:
     """
     if not folder.is_dir():
         return
-    shards = [read_shard(folder, shard, len(one)) for shard, one in enumerate(rows)]
+    shards = [
+        read_features(name_shard(folder, shard), len(one)) for shard, one in enumerate(rows)
+    ]
     if None in shards:
         raise CourseError(
             f"{name_shard(folder, shards.index(None))} is not there: COURSE_HOME must be a folder "
             "that all machines of the job read and write."
         )
     values, seconds = zip(*shards, strict=True)
-    whole = {"values": np.concatenate(values), "seconds": sum(seconds) / size}
-    write_atomically(path, lambda file: np.savez(file, **whole))
+    write_features(path, np.concatenate(values), sum(seconds) / size)
     with contextlib.suppress(OSError):  # whole already: leftovers do no harm
         shutil.rmtree(folder)

@@ -73,7 +73,7 @@ def extract_features(
         backbone = remove_head(load_backbone(settings.backbone))
         values = compute_features(backbone, pictures, preprocessing, settings, mirror)
         found = values, time.perf_counter() - start
-        write_atomically(places[-1], lambda file: np.savez(file, values=values, seconds=found[1]))
+        write_features(places[-1], *found)
     values, seconds = found
     labels = torch.from_numpy(pictures.split.labels)
     return Features(torch.from_numpy(values), labels, pictures.split.classes, key, seconds)
@@ -104,6 +104,11 @@ def read_features(path: Path, rows: int) -> tuple[np.ndarray, float] | None:
         return None
     fits = values.ndim == 2 and len(values) == rows and values.dtype == np.float32
     return (values, seconds) if fits else None
+
+
+def write_features(path: Path, values: np.ndarray, seconds: float) -> None:
+    """What `read_features` reads: whole, or not there."""
+    write_atomically(path, lambda file: np.savez(file, values=values, seconds=seconds))
 
 
 @torch.inference_mode()

@@ -29,8 +29,8 @@ from utils.models import (
 from utils.pictures import Pictures, decode_split
 from utils.runs import Run, find_folder, find_run, load_run_weights, save_run
 from utils.settings import Settings
-from utils.training import History, Plan, evaluate, fit
-from utils.weights import find_preprocessing
+from utils.training import Evaluation, History, Plan, evaluate, fit
+from utils.weights import Preprocessing, find_preprocessing
 
 HEAD_EPOCHS = 10
 CUSTOM_CNN_RATE = 0.0003  # Adam's own 0.001 leaves some seeds at the untrained loss
@@ -69,18 +69,8 @@ def make_custom_cnn(settings: Settings, dataset: Dataset, train: Pictures) -> Ru
     checkpoint = find_folder(settings, "custom_cnn") / "checkpoint.pt"
     history = fit(model, optimizer, train, validation, plan, checkpoint=checkpoint)
     test = decode_split(dataset.test, preprocessing, settings.home)
-    return save_run(
-        settings,
-        "custom_cnn",
-        dataset,
-        train,
-        evaluate(model, test, plan),
-        model,
-        epochs=plan.epochs,
-        seconds=sum(history.seconds),
-        history=history,
-        trainable_parameters=count_parameters(model)[0],
-    )
+    result = evaluate(model, test, plan)
+    return save_training(settings, "custom_cnn", dataset, train, result, model, plan, history)
 
 
 def ensure_frozen(
@@ -157,6 +147,19 @@ def refit_head(model: nn.Module, features: Features) -> nn.Module:
     return model
 
 
+def plan_fine_tuning(settings: Settings, preprocessing: Preprocessing) -> Plan:
+    """How notebook 04 trains on: stronger views, batch norm kept, gradients clipped, in float32."""
+    return Plan(
+        epochs=settings.unfrozen_epochs,
+        preprocessing=preprocessing,
+        augmentation=Augmentation(rotation=20.0, smallest_crop=0.4, brightness=0.4),
+        evaluations_per_epoch=4,
+        freeze_statistics=True,
+        largest_gradient=1.0,
+        device=settings.device,
+    )
+
+
 def fine_tune(
     model: nn.Module,
     train: Pictures,
@@ -176,15 +179,7 @@ def make_unfrozen(settings: Settings, dataset: Dataset, train: Pictures) -> Run:
     """Notebook 04 in short: the best head, fine-tuned, averaged, tested once, saved."""
     preprocessing = find_preprocessing(settings.backbone)
     validation = decode_split(dataset.validation, preprocessing, settings.home)
-    plan = Plan(
-        epochs=settings.unfrozen_epochs,
-        preprocessing=preprocessing,
-        augmentation=Augmentation(rotation=20.0, smallest_crop=0.4, brightness=0.4),
-        evaluations_per_epoch=4,
-        freeze_statistics=True,
-        largest_gradient=1.0,
-        device=settings.device,
-    )
+    plan = plan_fine_tuning(settings, preprocessing)
     model = load_frozen(settings, dataset, train, quiet=True)
     model = refit_head(model, extract_features(settings, train, preprocessing))
     start = copy_state(model)
@@ -192,12 +187,27 @@ def make_unfrozen(settings: Settings, dataset: Dataset, train: Pictures) -> Run:
     history = fine_tune(model, train, validation, plan, checkpoint)
     model.load_state_dict(average_weights(start, copy_state(model), HALF))
     test = decode_split(dataset.test, preprocessing, settings.home)
+    result = evaluate(model, test, plan)
+    return save_training(settings, "unfrozen", dataset, train, result, model, plan, history)
+
+
+def save_training(
+    settings: Settings,
+    name: str,
+    dataset: Dataset,
+    train: Pictures,
+    test: Evaluation,
+    model: nn.Module,
+    plan: Plan,
+    history: History,
+) -> Run:
+    """A training that `fit` has finished, saved as the run `name`."""
     return save_run(
         settings,
-        "unfrozen",
+        name,
         dataset,
         train,
-        evaluate(model, test, plan),
+        test,
         model,
         epochs=plan.epochs,
         seconds=sum(history.seconds),

@@ -18,6 +18,7 @@ import json
 import math
 import os
 import sys
+from dataclasses import replace
 
 # PyTorch takes seconds to import, and tqdm looks at its variable when it is imported: both come
 # when it is known who speaks.
@@ -121,7 +122,6 @@ def share_finetuning(settings, processes, given: argparse.Namespace) -> None:
     import torch
     from torch.optim.lr_scheduler import LambdaLR
 
-    from utils.augmentation import Augmentation
     from utils.feature_shards import extract_shared
     from utils.features import extract_features
     from utils.finetuning import (
@@ -131,22 +131,17 @@ def share_finetuning(settings, processes, given: argparse.Namespace) -> None:
         unfreeze_from,
         warm_up_then_cosine,
     )
-    from utils.models import count_parameters, load_backbone, replace_head
-    from utils.recipes import HALF, load_frozen, refit_head
-    from utils.runs import find_folder, format_accuracy, save_run
-    from utils.training import Plan, evaluate, fit
+    from utils.models import load_backbone, replace_head
+    from utils.recipes import HALF, load_frozen, plan_fine_tuning, refit_head, save_training
+    from utils.runs import find_folder, format_accuracy
+    from utils.training import evaluate, fit
 
     dataset, pictures, preprocessing = open_pictures(settings, processes)
     train, validation, test = (pictures[name] for name in ("train", "validation", "test"))
-    plan = Plan(
+    plan = replace(
+        plan_fine_tuning(settings, preprocessing),
         epochs=given.epochs or settings.unfrozen_epochs,
-        preprocessing=preprocessing,
-        augmentation=Augmentation(rotation=20.0, smallest_crop=0.4, brightness=0.4),
         batch_size=given.batch_size,
-        evaluations_per_epoch=4,
-        freeze_statistics=True,
-        largest_gradient=1.0,
-        device=settings.device,
     )
     processes.divide(plan)  # what cannot be shared is noticed before minutes of features
     processes.share_evaluation(validation)
@@ -186,18 +181,7 @@ def share_finetuning(settings, processes, given: argparse.Namespace) -> None:
     shown = plan.epochs * len(train) / sum(history.seconds)
     print(f"{processes.size} processes, batch of {plan.batch_size}: {shown:.0f} pictures a second")
     if processes.is_first:
-        save_run(
-            settings,
-            "distributed",
-            dataset,
-            train,
-            result,
-            model,
-            epochs=plan.epochs,
-            seconds=sum(history.seconds),
-            history=history,
-            trainable_parameters=count_parameters(model)[0],
-        )
+        save_training(settings, "distributed", dataset, train, result, model, plan, history)
 
 
 def share_steps(settings, processes, given: argparse.Namespace) -> None:

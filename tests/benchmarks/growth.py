@@ -19,7 +19,7 @@ def measure_growth(material: Material, sizes: tuple[int, ...] = SIZES) -> dict[s
     for size in sizes:
         for kind in WORK:
             side = Side(
-                "benchmarks.allocator:work", {"folder": material.take(size), "kind": kind}, "course"
+                "benchmarks.pieces:work", {"folder": material.take(size), "kind": kind}, "course"
             )
             with Worker(side) as worker:
                 if size == sizes[0]:

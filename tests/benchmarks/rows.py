@@ -76,7 +76,7 @@ def bench_custom_cnn(material: Material) -> list[dict]:
     """An epoch of 64 drawings, two batches."""
     arguments = {"folder": material.take(64)}
     sides = {
-        "ours": Side("benchmarks.custom_cnn:train_epoch", arguments, "course"),
+        "ours": Side("benchmarks.pieces:work", arguments | {"kind": "custom CNN"}, "course"),
         "typed": Side("benchmarks.article_side:custom_cnn", arguments),
         "kept": Side("benchmarks.article_side:custom_cnn", arguments, "kept"),
     }
@@ -164,7 +164,7 @@ def bench_allocator(material: Material) -> list[dict]:
     rows = []
     for kind in WORK:
         arguments = {"folder": material.take(96), "kind": kind}
-        task = "benchmarks.allocator:work"
+        task = "benchmarks.pieces:work"
         sides = {"ours": Side(task, arguments, "course"), "baseline": Side(task, arguments)}
         found = alternate(sides, 5)
         peaks = {

@@ -1,4 +1,4 @@
-"""What the course's allocator setting gains and costs: four pieces of work, with and without it."""
+"""Pieces of the course's work on the pictures of a folder, each timed by itself."""
 
 import tempfile
 import time
@@ -16,16 +16,12 @@ from utils.precision import make_scaler
 from utils.recipes import CUSTOM_CNN_RATE
 from utils.training import LAYOUT, train_one_epoch
 
-WORK = ("features", "head", "custom CNN", "fine-tuning")
-
 
 def work(folder: str, kind: str) -> Iterator[dict]:
     """Seconds of one piece of work on the pictures of a folder."""
     with tempfile.TemporaryDirectory() as home:
         settings = choose_settings(home)
-        pictures = decode_split(
-            list_folder(folder), make_plan(settings)[1], Path(home)
-        )
+        pictures = decode_split(list_folder(folder), make_plan(settings)[1], Path(home))
         do = {
             "decoding": prepare_decoding,
             "features": prepare_features,
@@ -62,6 +58,7 @@ def prepare_head(settings, pictures) -> Callable:
 
 
 def prepare_custom_cnn(settings, pictures) -> Callable:
+    """An epoch as `fit` does it, without the evaluation, which the article's side leaves out."""
     plan, _ = make_plan(settings)
     torch.manual_seed(0)
     model = CustomCNN(2).to(memory_format=LAYOUT)
