@@ -80,7 +80,6 @@ def test_figures_say_in_words_what_they_show():
         deal,
         plots_distributed.draw_data_parallel(),
         plots_distributed.plot_published({"a": 0.9}, {"a": 0.8}),
-        plots_distributed.plot_steps({"2 GPUs": (0.1, 0.02, 0.01)}, "Steps"),
     ):
         assert drawing.save().startswith(b"\x89PNG") and len(drawing.description) > 30
 

@@ -88,15 +88,8 @@ def plot_deal(epochs: dict[str, list[list[int]]], title: str) -> Drawing:
     return Drawing(figure, f"{title}. {'; '.join(spoken)}")
 
 
-def plot_steps(steps: dict[str, tuple[float, float, float]], title: str) -> Drawing:
-    """Bars of a step's seconds: (computing, exchange hidden behind it, exchange waited for)."""
-    figure, axes = make_axes(width=7, height=0.9 + 0.42 * len(steps))
-    draw_steps(axes[0, 0], steps)
-    axes[0, 0].set_title(title)
-    return Drawing(figure, f"{title}. {speak_steps(steps)}")
-
-
 def draw_steps(axis: Axes, steps: dict[str, tuple[float, float, float]]) -> None:
+    """Bars of a step's seconds: (computing, exchange hidden behind it, exchange waited for)."""
     names = list(steps)
     compute, hidden, waited = 1000 * np.array(list(steps.values())).T
     axis.barh(names, compute, 0.62, color=BLUE, label="computing")
