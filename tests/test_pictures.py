@@ -199,6 +199,15 @@ def test_fault_34_upload_without_a_name(monkeypatch):
         decode_picture(upload, 24)
 
 
+def test_an_empty_file_is_called_empty(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.touch()
+    with pytest.raises(CourseError, match="photo.jpg is empty: copy or save it again"):
+        decode_picture(path, 24)
+    with pytest.raises(CourseError, match="^The file is empty"):
+        decode_picture(io.BytesIO(), 24)
+
+
 def assert_picture_or_course_error(content: bytes) -> None:
     try:
         assert decode_picture(io.BytesIO(content), 24).shape == (24, 24, 3)

@@ -50,6 +50,8 @@ def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarr
             "first."
         ) from error
     except UnidentifiedImageError as error:
+        if is_empty(file):
+            raise CourseError(f"{name} is empty: copy or save it again.") from error
         raise CourseError(
             f"{name} is no picture of a kind the course reads ({', '.join(KINDS)}): save it as one "
             "of these, or leave it out."
@@ -57,6 +59,11 @@ def decode_picture(file, size: int, interpolation: str = "bilinear") -> np.ndarr
     except Exception as error:  # of many kinds: Pillow's decoders meet damage where they stand
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise CourseError(f"{name} cannot be read as a picture: {reason}.") from error
+
+
+def is_empty(file) -> bool:
+    """Whether a path or a file object holds no bytes, as after a copy that broke off."""
+    return file.seek(0, os.SEEK_END) == 0 if hasattr(file, "seek") else os.path.getsize(file) == 0
 
 
 def rotate(image: Image.Image) -> Image.Image:

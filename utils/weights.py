@@ -74,10 +74,7 @@ def fetch_resnet101() -> Path:
         if place.is_file() and matches_name(place):
             return place
         if place.is_file() and is_resnet101(place):
-            print(
-                f"Note: {place} is not the published file (its hash differs): its accuracy says "
-                "nothing about ResNet-101. Delete it to download the real one."
-            )
+            note_other_weights(place)
             return place
     with hold_lock(path.parent, name):
         if path.is_file() and not matches_name(path):
@@ -89,6 +86,15 @@ def fetch_resnet101() -> Path:
         if not path.is_file():  # else another process has got it meanwhile
             download_resnet101(address, path)
     return path
+
+
+@functools.cache  # once is enough: a notebook loads its backbone many times
+def note_other_weights(place: Path) -> None:
+    """Say that a file in PyTorch's cache is a ResNet-101, and not the published one."""
+    print(
+        f"Note: {place} is not the published file (its hash differs): its accuracy says nothing "
+        "about ResNet-101. Delete it to download the real one."
+    )
 
 
 def download_resnet101(address: str, path: Path) -> None:

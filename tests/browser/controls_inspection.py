@@ -127,7 +127,7 @@ def upload_photos(notebook: Notebook) -> None:
     sentences = {
         "huge.png": "huge.png has more than 100 million pixels: make it smaller first.",
         "letter.jpg": "letter.jpg is no picture of a kind the course reads (",
-        "empty.jpg": "empty.jpg is no picture of a kind the course reads (",
+        "empty.jpg": "empty.jpg is empty: ",
         "cut.jpg": "cut.jpg cannot be read as a picture: ",
     }
     for name, sentence in sentences.items():
