@@ -22,8 +22,6 @@ def measure_growth(material: Material, sizes: tuple[int, ...] = SIZES) -> dict[s
                 "benchmarks.pieces:work", {"folder": material.take(size), "kind": kind}, "course"
             )
             with Worker(side) as worker:
-                if size == sizes[0]:
-                    worker.repeat()
                 numbers = worker.repeat()
             measured[kind].append({"pictures": size} | numbers)
             print(f"  {kind:12} {size:>6,} pictures {numbers['seconds']:>8.2f} s", flush=True)
