@@ -49,11 +49,12 @@ def describe_growth(measured: dict[str, list[dict]]) -> list[str]:
     for kind, points in measured.items():
         fit = fit_growth(points)
         verdict = "linear" if fit["linear"] else "not linear"
+        full = f"{fit['full'] / 60:.0f} min" if fit["full"] > 120 else f"{fit['full']:.0f} s"
         peaks = [point["peak_memory"] / 1e9 for point in points if point["peak_memory"]]
         memory = f", peak memory {peaks[0]:.2f} to {peaks[-1]:.2f} GB" if peaks else ""
         lines.append(
             f"{kind:12} seconds ~ pictures^{fit['exponent']:.2f} ({verdict}); "
-            f"{ALL:,} pictures: {fit['full'] / 60:.1f} min{memory}"
+            f"{ALL:,} pictures: {full}{memory}"
         )
     return lines
 
@@ -62,7 +63,7 @@ def plot_growth(measured: dict[str, list[dict]], path: Path) -> None:
     """Seconds and peak memory against pictures, with the straight line through the seconds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     seconds, memory = figure.subplots(1, 2)
     for kind, points in measured.items():
         pictures = np.array([point["pictures"] for point in points])
@@ -77,6 +78,9 @@ def plot_growth(measured: dict[str, list[dict]], path: Path) -> None:
         axis.set_xticks(pictures, [f"{number:,}" for number in pictures])
         axis.minorticks_off()
     seconds.set_title("Points: measured. Lines: straight lines fitted to them", fontsize=10)
-    seconds.legend(frameon=False)
+    # The decoded pictures lie in a file that is mapped into memory: its pages count, and the
+    # system takes them back when it needs them.
+    memory.set_title("with the mapped pages of the decoded pictures", fontsize=10)
+    figure.legend(loc="outside lower center", ncols=len(WORK), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)

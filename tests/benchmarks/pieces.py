@@ -29,7 +29,7 @@ def work(folder: str, kind: str) -> Iterator[dict]:
             "custom CNN": prepare_custom_cnn,
             "fine-tuning": prepare_fine_tuning,
         }[kind]
-        prepare(settings, pictures.select(range(8)))()  # what only the first call in a process costs
+        prepare(settings, pictures.select(range(8)))()  # what only a process's first call costs
         do = prepare(settings, pictures)
         while True:
             start = time.perf_counter()
