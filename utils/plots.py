@@ -100,10 +100,17 @@ def plot_bars(
     return Drawing(figure, f"{title or label}: {spoken}")
 
 
+class PlainLogFormatter(matplotlib.ticker.LogFormatter):
+    """Names the ticks that matplotlib would name, and writes 0.6 where it would write 6e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def write_plainly(axis: matplotlib.axis.Axis) -> None:
     """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
     axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axis.set_minor_formatter(matplotlib.ticker.LogFormatter(minor_thresholds=(1.5, 0.4)))
+    axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
 
 
 def plot_comparison(rows: list[dict]) -> Drawing:
@@ -154,6 +161,8 @@ def plot_lines(
     if "x" in log:
         axis.set_xscale("log")
         write_plainly(axis.xaxis)
+    elif all(isinstance(x, int) for line in lines.values() for x in line[0]):
+        axis.xaxis.get_major_locator().set_params(integer=True)  # no epoch 2.5
     if "y" in log:
         axis.set_yscale("log")
         write_plainly(axis.yaxis)
