@@ -21,3 +21,8 @@ def test_epochs_are_whole_numbers_and_fractions_are_not_rounded():
     assert all(float(text).is_integer() for text in read_ticks(whole.figure.axes[0].xaxis))
     parts = plots.plot_lines({"loss": ([0.0, 0.5, 1.0], [3, 2, 1])}, "weight", "loss")
     assert "0.2" in read_ticks(parts.figure.axes[0].xaxis)
+
+
+def test_thousands_are_said_as_such():
+    drawing = plots.plot_lines({"seconds": ([1, 30], [76.12, 2283.4])}, "epochs", "seconds")
+    assert drawing.description.endswith("seconds from 76.1 to 2,283")

@@ -117,6 +117,12 @@ def test_description_names_every_choice_and_owns_up_to_estimates():
         assert "estimated" in load_settings(name).describe()
 
 
+def test_the_minutes_are_promised_for_the_profile_as_it_is():
+    assert "profile's own" not in load_settings("sample").describe()
+    assert "profile's own data" in load_settings("sample", data="photos").describe()
+    assert "profile's own data" in load_settings("sample", backbone="resnet101").describe()
+
+
 def test_precision_is_one_that_pytorch_has():
     import torch
 

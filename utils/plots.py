@@ -113,6 +113,11 @@ def write_plainly(axis: matplotlib.axis.Axis) -> None:
     axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
 
 
+def say_number(value: float) -> str:
+    """Three digits, and no power of ten where people say thousands."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def plot_comparison(rows: list[dict]) -> Drawing:
     """Test accuracy with its interval against the seconds of training, one point a run."""
     figure, axes = make_axes(width=7, height=3.2)
@@ -171,7 +176,8 @@ def plot_lines(
     axis.set(xlabel=x_label, ylabel=y_label, title=title)
     axis.legend(fontsize=9)
     spoken = "; ".join(
-        f"{name} from {line[1][0]:.3g} to {line[1][-1]:.3g}" for name, line in lines.items()
+        f"{name} from {say_number(line[1][0])} to {say_number(line[1][-1])}"
+        for name, line in lines.items()
     )
     return Drawing(figure, f"{title or y_label} by {x_label}: {spoken}")
 

@@ -55,6 +55,9 @@ class Settings:
         home = self.home
         if home.is_relative_to(ROOT):
             home = home.relative_to(ROOT)
+        own = PROFILES[self.profile]
+        is_own = (self.data, self.backbone) == (own.data, own.backbone)
+        of_its_own = "" if is_own else " with the profile's own data and backbone"
         rows = [
             ("profile", self.profile, f"COURSE_PROFILE={' | '.join(PROFILES)}"),
             ("dataset", self.data, "COURSE_DATA=folder, archive or URL"),
@@ -62,7 +65,7 @@ class Settings:
             ("home", str(home), "COURSE_HOME=folder for data and runs"),
             ("device", self.device, "chosen by what the machine has"),
             ("precision", self.precision, "the lowest in which this device is faster"),
-            ("expect", self.minutes, "for the whole course"),
+            ("expect", self.minutes, f"for the whole course{of_its_own}"),
         ]
         # Classrooms set these two; to everyone else they are no decision to be shown.
         if shared := find_shared():
