@@ -7,10 +7,11 @@ from lab import Notebook, now
 from playwright.sync_api import Locator, expect
 
 KERNEL_SECONDS = 0.5  # of processors, for a redraw while a slider moves
+# None while a picture is being replaced by the next: then it has no surroundings to be cut off by.
 IS_WHOLE = """picture => {
-    const [inner, outer] = [picture, picture.closest('.jp-OutputArea-output')].map(
-        element => element.getBoundingClientRect().right);
-    return inner <= outer + 1;
+    const output = picture.closest('.jp-OutputArea-output');
+    return output && picture.getBoundingClientRect().right
+        <= output.getBoundingClientRect().right + 1;
 }"""
 
 
@@ -29,7 +30,12 @@ class View:
         self.seen.add(pixels)
         width = self.picture.evaluate("picture => picture.decode().then(() => picture.width)")
         assert width > 100  # it can be shown
-        assert self.picture.evaluate(IS_WHOLE), f"cut off at the right: {description}"
+        is_whole = None
+        for _ in range(50):
+            if (is_whole := self.picture.evaluate(IS_WHOLE)) is not None:
+                break
+            self.picture.page.wait_for_timeout(100)
+        assert is_whole, f"cut off at the right: {description}"
 
 
 def vary_pictures(notebook: Notebook) -> None:
