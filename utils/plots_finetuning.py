@@ -1,8 +1,9 @@
 """Figures of fine-tuning: memory, the range test, regimes on one time axis, averaged weights."""
 
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from utils.drawings import BLUE, GREY, RED, Drawing, colour_of, hatch_of, make_axes, marker_of
+from utils.plots import write_plainly
 
 
 def plot_memory(rows: dict[str, dict[str, float]], title: str = "") -> Drawing:
@@ -82,7 +83,7 @@ def plot_regimes(
         axis.set(xlabel="seconds of training", title=f"validation {quantity}")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axes[0, 1].set_yscale("log")
-    axes[0, 1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    write_plainly(axes[0, 1].yaxis)
     axes[0, 0].legend(fontsize=8)
     spoken = "; ".join(
         f"{label} ends after {regime['seconds'][-1]:.0f} seconds at accuracy "
@@ -107,7 +108,7 @@ def plot_paths(paths: dict[str, tuple[list[float], list[float], list[float]]]) -
         axis.set(xlabel="part of the way: 0 frozen, 1 fine-tuned", title=f"validation {quantity}")
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axes[0, 1].set_yscale("log")
-    axes[0, 1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    write_plainly(axes[0, 1].yaxis)
     axes[0, 0].legend(fontsize=9)
     spoken = "; ".join(
         f"{name}, loss at "

@@ -7,11 +7,11 @@ from lab import Notebook, now
 from playwright.sync_api import Locator, expect
 
 KERNEL_SECONDS = 0.5  # of processors, for a redraw while a slider moves
-# None while a picture is being replaced by the next: then it has no surroundings to be cut off by.
-IS_WHOLE = """picture => {
-    const output = picture.closest('.jp-OutputArea-output');
-    return output && picture.getBoundingClientRect().right
-        <= output.getBoundingClientRect().right + 1;
+# Asked of the cell, which stays: a picture may be replaced by the next one between two questions.
+IS_WHOLE = """cell => {
+    const picture = cell.querySelector('.widget-html img');
+    return picture.getBoundingClientRect().right
+        <= picture.closest('.jp-OutputArea-output').getBoundingClientRect().right + 1;
 }"""
 
 
@@ -19,6 +19,7 @@ class View:
     """The picture of a control: it has to be another one after each move."""
 
     def __init__(self, cell: Locator) -> None:
+        self.cell = cell
         self.picture = cell.locator(".widget-html img")
         self.seen: set[str] = set()
 
@@ -30,12 +31,7 @@ class View:
         self.seen.add(pixels)
         width = self.picture.evaluate("picture => picture.decode().then(() => picture.width)")
         assert width > 100  # it can be shown
-        is_whole = None
-        for _ in range(50):
-            if (is_whole := self.picture.evaluate(IS_WHOLE)) is not None:
-                break
-            self.picture.page.wait_for_timeout(100)
-        assert is_whole, f"cut off at the right: {description}"
+        assert self.cell.evaluate(IS_WHOLE), f"cut off at the right: {description}"
 
 
 def vary_pictures(notebook: Notebook) -> None:
