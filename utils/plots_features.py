@@ -111,7 +111,7 @@ def plot_maps(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(classes)
     )
     spoken = "; ".join(f"{name}: {note}" for name, note in notes.items())
-    return Drawing(figure, f"Every picture as a point, by {' and '.join(methods)}. {spoken}")
+    return Drawing(figure, f"Pictures as points, by {' and '.join(methods)}. {spoken}")
 
 
 def plot_few_pictures(lines: dict[str, tuple], levels: dict[str, float]) -> Drawing:
