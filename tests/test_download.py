@@ -66,13 +66,9 @@ def assert_whole(home: Path, pictures: dict[str, bytes] = PICTURES) -> None:
     assert kinds <= {".lock", ".sha256"}
 
 
-# A test run in the background of a shell ignores Ctrl-C, and so would the processes it starts.
-LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-
-
 def run_python(code: str, *arguments: str, **options) -> subprocess.Popen:
     """A Python process of its own that fetches; `source` and `home` are made from its arguments."""
-    beginning = LISTEN + (
+    beginning = (
         "import sys; from pathlib import Path\n"
         "from utils import archives, download, transfer, unpack\n"
         "from utils.errors import CourseError\n"
@@ -687,15 +683,12 @@ def test_command_line_fails_with_one_sentence(
     assert "\n" not in sentence and "Traceback" not in errors
 
 
-RUN_MODULE = "import runpy; runpy.run_module('utils.download', run_name='__main__')"
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT between processes")
 def test_command_line_interrupted(server: Loopback, home: Path) -> None:
     server.usual = Answer(stall_after=KEPT)
     with subprocess.Popen(
-        [sys.executable, "-c", f"{LISTEN}{RUN_MODULE}", "--data", f"{server.url}/pets.tgz"],
+        [sys.executable, "-m", "utils.download", "--data", f"{server.url}/pets.tgz"],
         cwd=ROOT,
         env=os.environ | {"COURSE_HOME": str(home), "COURSE_PROFILE": "sample"},
         stdout=subprocess.DEVNULL,

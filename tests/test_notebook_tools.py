@@ -209,9 +209,7 @@ def test_nothing_is_left_behind(name: str, course: Path, make_notebook: MakeNote
     scratch = course / "scratch"
     scratch.mkdir()
     environment = os.environ | {"TMPDIR": str(scratch)}
-    with subprocess.Popen(
-        command, cwd=course, env=environment, text=True, preexec_fn=heed_interrupts, **pipes
-    ) as process:
+    with subprocess.Popen(command, cwd=course, env=environment, text=True, **pipes) as process:
         written = course / "notebooks" / "ids"
         wait_until(written.exists)
         process.send_signal(getattr(signal, name))
@@ -220,11 +218,6 @@ def test_nothing_is_left_behind(name: str, course: Path, make_notebook: MakeNote
     ids = [int(number) for number in written.read_text().split()]
     wait_until(lambda: not any(is_alive(number) for number in ids))
     assert list(scratch.glob("course-*")) == []
-
-
-def heed_interrupts() -> None:
-    """Undo what a shell does to its background jobs, and so to tests in one: ignoring SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
