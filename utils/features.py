@@ -142,14 +142,7 @@ def fit_head(features: Features, weight_decay: float = 1e-3) -> nn.Linear:
     head = nn.Linear(features.values.shape[1], len(features.classes))
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
-    # Ten steps back say as much as a hundred, and a step that gains less changes no answer.
-    optimizer = torch.optim.LBFGS(
-        head.parameters(),
-        max_iter=200,
-        tolerance_change=1e-7,
-        history_size=10,
-        line_search_fn="strong_wolfe",
-    )
+    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def compute_loss() -> torch.Tensor:
         optimizer.zero_grad()
