@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-IRISES = {"amber": (206, 140, 48), "hazel": (150, 120, 62), "brown": (118, 78, 42),
-          "green": (140, 160, 78), "blue": (120, 160, 196)}
+IRISES = {
+    "amber": (206, 140, 48),
+    "hazel": (150, 120, 62),
+    "brown": (118, 78, 42),
+    "green": (140, 160, 78),
+    "blue": (120, 160, 196),
+}
 IRIS_SHARES = [0.3, 0.2, 0.25, 0.15, 0.1]
 
 
@@ -22,8 +27,9 @@ def _plane(view: dict, center, right, up, radius: float):
     at, a, b = turn @ np.array(center), turn @ np.array(right), turn @ np.array(up)
     column, row = view["origin"][0] + scale * at[0], view["origin"][1] - scale * at[1]
     reach = int(1.7 * radius * scale) + 2
-    left, right_, top, bottom = (int(np.clip(v, 0, size)) for v in (
-        column - reach, column + reach, row - reach, row + reach))
+    left, right_, top, bottom = (
+        int(np.clip(v, 0, size)) for v in (column - reach, column + reach, row - reach, row + reach)
+    )
     determinant = a[0] * b[1] - a[1] * b[0]
     if left >= right_ or top >= bottom or determinant < 0.12:
         return None
@@ -54,10 +60,10 @@ def draw_eyes(view: dict, face: dict, generator, slit: bool) -> None:
     for side in (-1, 1):
         x, y, z = face["eye"]
         outward = np.array([side * 0.42, 0.06, 1.0])
-        outward = outward / np.sqrt((outward ** 2).sum())
+        outward = outward / np.sqrt((outward**2).sum())
         tilt = np.radians(face["slant"]) * side
         right = np.array([np.cos(tilt), np.sin(tilt), -side * 0.42 * np.cos(tilt)])
-        right = right / np.sqrt((right ** 2).sum())
+        right = right / np.sqrt((right**2).sum())
         up = np.cross(outward, right)
         plane = _plane(view, (side * x, y, z), right, up, face["eye_size"])
         if plane is None:
@@ -138,8 +144,14 @@ def draw_mouth_and_whiskers(view: dict, face: dict, generator, whiskers: float) 
     if "groove" in face:
         _curve(pen, view, face["groove"], (150, 62, 70, 170), width)
     for side in (-1, 1):
-        arc = [(side * m * 1.25 * t, y0 - m * smile * np.sin(np.pi * t) * 0.9 + 0.1 * m * t,
-                z0 - 0.75 * m * t * t) for t in np.linspace(0, 1, 9)]
+        arc = [
+            (
+                side * m * 1.25 * t,
+                y0 - m * smile * np.sin(np.pi * t) * 0.9 + 0.1 * m * t,
+                z0 - 0.75 * m * t * t,
+            )
+            for t in np.linspace(0, 1, 9)
+        ]
         _curve(pen, view, arc, ink, width)
         if not whiskers:
             continue
@@ -150,9 +162,14 @@ def draw_mouth_and_whiskers(view: dict, face: dict, generator, whiskers: float) 
             fan = (k - 2.3) * 0.13 + generator.uniform(-0.05, 0.05)
             reach = whiskers * generator.uniform(0.8, 1.1)
             sag = generator.uniform(0.0, 0.2)
-            line = [(side * (px + reach * t),
-                     py + 0.07 * (k % 3) - 0.05 + reach * t * (fan - sag * t),
-                     pz + 0.04 + 0.25 * t * (1 - t)) for t in np.linspace(0, 1, 10)]
+            line = [
+                (
+                    side * (px + reach * t),
+                    py + 0.07 * (k % 3) - 0.05 + reach * t * (fan - sag * t),
+                    pz + 0.04 + 0.25 * t * (1 - t),
+                )
+                for t in np.linspace(0, 1, 10)
+            ]
             _curve(pen, view, line, tone, 1 if view["scale"] < 130 else 2, hide=False)
     pixels = np.asarray(layer, float)
     alpha = pixels[..., 3:] / 255

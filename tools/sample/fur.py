@@ -6,10 +6,18 @@ import numpy as np
 
 FAR = -1e6
 TONES = {
-    "black": (40, 37, 38), "charcoal": (82, 79, 82), "blue": (122, 126, 136),
-    "silver": (178, 176, 173), "chocolate": (96, 64, 45), "red": (190, 110, 58),
-    "golden": (212, 164, 104), "cream": (234, 215, 184), "white": (243, 239, 232),
-    "fawn": (202, 167, 128), "sable": (132, 97, 68), "cinnamon": (164, 108, 74),
+    "black": (40, 37, 38),
+    "charcoal": (82, 79, 82),
+    "blue": (122, 126, 136),
+    "silver": (178, 176, 173),
+    "chocolate": (96, 64, 45),
+    "red": (190, 110, 58),
+    "golden": (212, 164, 104),
+    "cream": (234, 215, 184),
+    "white": (243, 239, 232),
+    "fawn": (202, 167, 128),
+    "sable": (132, 97, 68),
+    "cinnamon": (164, 108, 74),
 }
 MARKINGS = ["solid", "tabby", "spots", "patches", "mask", "tan", "tortie", "saddle"]
 MARKING_SHARES = [0.2, 0.17, 0.09, 0.18, 0.1, 0.1, 0.08, 0.08]
@@ -36,13 +44,19 @@ def render_blobs(blobs, size: int, scale: float, origin: tuple[float, float]):
         inside = linear * linear - shape[2, 2] * rest
         hit = inside > 0
         z = (np.sqrt(np.where(hit, inside, 0)) - linear) / shape[2, 2]
-        normal = np.stack([shape[0, k] * x + shape[1, k] * y + shape[2, k] * z
-                           for k in range(3)], -1)
+        normal = np.stack(
+            [shape[0, k] * x + shape[1, k] * y + shape[2, k] * z for k in range(3)], -1
+        )
         normal /= np.sqrt((normal * normal).sum(-1, keepdims=True)) + 1e-9
         window = (slice(top, bottom), slice(left, right))
         ahead = np.clip(0.5 + 0.5 * (z + blob.center[2] - depth[window]) / blob.blend, 0, 1) * hit
-        mixed = np.where(ahead > 0, depth[window] * (1 - ahead) + (z + blob.center[2]) * ahead
-                         + blob.blend * ahead * (1 - ahead), depth[window])
+        mixed = np.where(
+            ahead > 0,
+            depth[window] * (1 - ahead)
+            + (z + blob.center[2]) * ahead
+            + blob.blend * ahead * (1 - ahead),
+            depth[window],
+        )
         depth[window] = mixed
         normals[window] = normals[window] * (1 - ahead[..., None]) + normal * ahead[..., None]
         owner[window] = np.where(ahead > 0.5, index, owner[window])
@@ -80,13 +94,20 @@ def choose_coat(generator: np.random.Generator) -> dict:
     order = np.argsort(tones.sum(1))
     kind = generator.choice(MARKINGS, p=MARKING_SHARES)
     swap = generator.random() < 0.5
-    return {"kind": str(kind), "dark": tones[order[0]], "main": tones[order[1 if swap else 2]],
-            "light": tones[order[2]], "white": generator.random() < 0.38,
-            "blaze": generator.uniform(0.03, 0.2),
-            "lattice": generator.uniform(-1, 1, (16, 16, 16)),
-            "shift": generator.uniform(0, 16, 3), "frequency": generator.uniform(5.5, 9.5),
-            "amount": generator.uniform(-0.15, 0.2), "ticking": generator.uniform(0.02, 0.1),
-            "length": generator.uniform(0.1, 0.34)}
+    return {
+        "kind": str(kind),
+        "dark": tones[order[0]],
+        "main": tones[order[1 if swap else 2]],
+        "light": tones[order[2]],
+        "white": generator.random() < 0.38,
+        "blaze": generator.uniform(0.03, 0.2),
+        "lattice": generator.uniform(-1, 1, (16, 16, 16)),
+        "shift": generator.uniform(0, 16, 3),
+        "frequency": generator.uniform(5.5, 9.5),
+        "amount": generator.uniform(-0.15, 0.2),
+        "ticking": generator.uniform(0.02, 0.1),
+        "length": generator.uniform(0.1, 0.34),
+    }
 
 
 def paint_coat(coat: dict, points: np.ndarray, parts: np.ndarray, muzzle: float) -> np.ndarray:
@@ -124,8 +145,11 @@ def paint_coat(coat: dict, points: np.ndarray, parts: np.ndarray, muzzle: float)
     colour = coat["main"] + (coat["dark"] - coat["main"]) * dark[:, None]
     if coat["white"]:
         blaze = _ramp(coat["blaze"] - np.abs(x) + 0.06 * fine, -0.03, 0.03)
-        bib = np.where(snout, np.maximum(_ramp(0.15 * fine - to_muzzle, -0.72, -0.55), blaze),
-                       _ramp(z - 0.6 * np.abs(x) + 0.2 * fine - 0.25 * y, 0.5, 0.7))
+        bib = np.where(
+            snout,
+            np.maximum(_ramp(0.15 * fine - to_muzzle, -0.72, -0.55), blaze),
+            _ramp(z - 0.6 * np.abs(x) + 0.2 * fine - 0.25 * y, 0.5, 0.7),
+        )
         bib = np.where(parts == "ear", 0, np.where(parts == "paw", 1.0, bib))
         colour = colour + (np.array([240.0, 236, 229]) - colour) * bib[:, None]
     belly = np.where(head, _ramp(-y, 0.3, 0.75), _ramp(-y, 0.3, 1.3)) * 0.22
@@ -139,8 +163,12 @@ def shade(normals: np.ndarray, light: dict, hollow: np.ndarray) -> np.ndarray:
     wrap = np.clip((toward + 0.45) / 1.45, 0, 1)
     rim = np.clip(1 - normals[..., 2], 0, 1) ** 3 * np.clip(normals[..., 1] * 0.5 + 0.6, 0, 1)
     sky = 0.5 + 0.5 * normals[..., 1]
-    total = (wrap[..., None] * light["key"] + sky[..., None] * light["sky"]
-             + rim[..., None] * light["rim"] + light["fill"])
+    total = (
+        wrap[..., None] * light["key"]
+        + sky[..., None] * light["sky"]
+        + rim[..., None] * light["rim"]
+        + light["fill"]
+    )
     return total * (1 - hollow)[..., None]
 
 
@@ -173,8 +201,9 @@ def paint_inner_ears(colour: np.ndarray, pet, local, surface, parts) -> None:
         colour += (np.array([186.0, 135, 124]) - colour) * weight[:, None]
 
 
-def grow_hairs(canvas: np.ndarray, pet, depth: np.ndarray, length: float, generator,
-               roots: dict) -> None:
+def grow_hairs(
+    canvas: np.ndarray, pet, depth: np.ndarray, length: float, generator, roots: dict
+) -> None:
     """Comb hairs away from the nose and down the body, and paint them into canvas (2s, 2s, 3).
 
     `roots` holds arrays with n rows, one for each hair; `length` is in pixels of the canvas.
@@ -201,7 +230,8 @@ def _draw_hairs(canvas, roots, flow, length, colour, depth_at, depth, generator)
     size, half = canvas.shape[0], depth.shape[0]
     order = np.argsort(depth_at, kind="stable")
     roots, flow, length, colour, depth_at = (
-        a[order] for a in (roots, flow, length, colour, depth_at))
+        a[order] for a in (roots, flow, length, colour, depth_at)
+    )
     count, steps = len(roots), 14
     bend = generator.uniform(-0.35, 0.35, (count, 1)) * flow[:, ::-1] * (1.0, -1.0)
     tone = generator.uniform(0.84, 1.14, (count, 1))

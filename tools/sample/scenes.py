@@ -7,23 +7,32 @@ from PIL import Image, ImageDraw, ImageFilter
 
 # sky or foliage, ground: the seasons of the outdoor places
 SEASONS = {
-    "spring": ((150, 178, 120), (118, 158, 66)), "summer": ((104, 132, 84), (128, 140, 62)),
-    "autumn": ((176, 124, 66), (150, 104, 56)), "snow": ((188, 200, 214), (226, 230, 236)),
-    "beach": ((150, 190, 208), (214, 192, 150)), "hills": ((156, 192, 224), (110, 142, 72)),
+    "spring": ((150, 178, 120), (118, 158, 66)),
+    "summer": ((104, 132, 84), (128, 140, 62)),
+    "autumn": ((176, 124, 66), (150, 104, 56)),
+    "snow": ((188, 200, 214), (226, 230, 236)),
+    "beach": ((150, 190, 208), (214, 192, 150)),
+    "hills": ((156, 192, 224), (110, 142, 72)),
 }
 
 
 def choose_light(generator: np.random.Generator) -> dict:
     """Direction (3,) of the key light and the colours (3,) of key, sky, rim and fill light."""
-    direction = np.array([generator.uniform(-1, 1), generator.uniform(0.25, 0.95),
-                          generator.uniform(0.35, 0.9)])
+    direction = np.array(
+        [generator.uniform(-1, 1), generator.uniform(0.25, 0.95), generator.uniform(0.35, 0.9)]
+    )
     warm = generator.uniform(-1, 1)
     tint = np.array([1 + 0.08 * warm, 1.0, 1 - 0.11 * warm])
     power = generator.uniform(0.78, 1.04)
-    return {"direction": direction / np.sqrt((direction * direction).sum()),
-            "key": 0.8 * power * tint, "sky": 0.3 * power / tint,
-            "rim": generator.uniform(0.1, 0.7) * tint, "fill": 0.14 * power * np.ones(3),
-            "tint": tint, "power": power}
+    return {
+        "direction": direction / np.sqrt((direction * direction).sum()),
+        "key": 0.8 * power * tint,
+        "sky": 0.3 * power / tint,
+        "rim": generator.uniform(0.1, 0.7) * tint,
+        "fill": 0.14 * power * np.ones(3),
+        "tint": tint,
+        "power": power,
+    }
 
 
 def draw_noise(generator: np.random.Generator, size: int, cells: tuple[int, int]) -> np.ndarray:
@@ -57,8 +66,10 @@ def _draw_discs(generator, pen, size, colour, low, high, count, radius) -> None:
     for _ in range(count):
         x, y = generator.uniform(0, size), generator.uniform(low, high)
         r = generator.uniform(0.4, 1.0) * radius
-        pen.ellipse((x - r, y - r, x + r, y + r),
-                    fill=_ink(colour + generator.uniform(-45, 75) + generator.uniform(-14, 14, 3)))
+        pen.ellipse(
+            (x - r, y - r, x + r, y + r),
+            fill=_ink(colour + generator.uniform(-45, 75) + generator.uniform(-14, 14, 3)),
+        )
 
 
 def _draw_blades(generator, pen, size, colour, top, bottom, count, height) -> None:
@@ -67,9 +78,11 @@ def _draw_blades(generator, pen, size, colour, top, bottom, count, height) -> No
         near = (y - top) / (bottom - top + 1)
         x, lean = generator.uniform(0, size), generator.uniform(-0.5, 0.5)
         tall = height * (0.25 + 0.75 * near) * generator.uniform(0.5, 1.2)
-        pen.line((x, y, x + lean * tall * 0.4, y - tall * 0.6, x + lean * tall, y - tall),
-                 fill=_ink(colour * generator.uniform(0.62, 1.3) + generator.uniform(-10, 10, 3)),
-                 width=1 + int(near * size / 170))
+        pen.line(
+            (x, y, x + lean * tall * 0.4, y - tall * 0.6, x + lean * tall, y - tall),
+            fill=_ink(colour * generator.uniform(0.62, 1.3) + generator.uniform(-10, 10, 3)),
+            width=1 + int(near * size / 170),
+        )
 
 
 def _draw_outdoors(generator, size, edge, unit) -> Image.Image:
@@ -83,14 +96,17 @@ def _draw_outdoors(generator, size, edge, unit) -> Image.Image:
             for _ in range(9):
                 a, b = generator.uniform(-0.13, 0.13) * size, generator.uniform(-0.02, 0.02) * size
                 r = generator.uniform(0.02, 0.055) * size
-                pen.ellipse((x + a - 1.5 * r, y + b - r, x + a + 1.5 * r, y + b + 0.6 * r),
-                            fill=_ink(far + generator.uniform(22, 48)))
+                pen.ellipse(
+                    (x + a - 1.5 * r, y + b - r, x + a + 1.5 * r, y + b + 0.6 * r),
+                    fill=_ink(far + generator.uniform(22, 48)),
+                )
         middle = np.array([84.0, 138, 160]) if season == "beach" else near * 0.72 + 18
         for k in range(2):
             x, rise = generator.uniform(0, size), generator.uniform(0.1, 0.3) * size
             wide, rise = (2 * size, 0.1 * size) if season == "beach" else (0.8 * size, rise)
-            pen.ellipse((x - wide, edge - rise, x + wide, edge + rise),
-                        fill=_ink(middle * (1 - 0.1 * k)))
+            pen.ellipse(
+                (x - wide, edge - rise, x + wide, edge + rise), fill=_ink(middle * (1 - 0.1 * k))
+            )
     else:
         _draw_discs(generator, pen, size, far, 0, edge, 34, 0.09 * size)
         for _ in range(3 if generator.random() < 0.5 else 0):
@@ -121,24 +137,34 @@ def _draw_room(generator, size, edge, unit, sofa: bool) -> Image.Image:
         pen.rectangle((x + b, y + b, x + w - b, y + h - b), fill=_ink(pane))
         if thing > 0.6:
             pen.line((x + w / 2, y, x + w / 2, y + h), fill=frame, width=int(b))
-    if generator.random() < 0.4:      # a plant in its pot
+    if generator.random() < 0.4:  # a plant in its pot
         x, pot = generator.uniform(0, size), 0.07 * size
         leaf = np.array([78.0, 112, 66]) * generator.uniform(0.7, 1.3)
         for _ in range(26):
             a, r = generator.uniform(0.1, 3.04), generator.uniform(0.1, 0.34) * size
             tip = (x + np.cos(a) * r, edge - pot * 1.6 - np.sin(a) * r)
-            pen.line((x, edge - pot * 1.6, *tip), width=int(0.022 * size),
-                     fill=_ink(leaf * generator.uniform(0.7, 1.35)))
-        pen.polygon([(x - pot, edge - 1.8 * pot), (x + pot, edge - 1.8 * pot),
-                     (x + 0.7 * pot, edge + pot / 2), (x - 0.7 * pot, edge + pot / 2)],
-                    fill=_ink(_cloth(generator, grey=0.3)))
+            pen.line(
+                (x, edge - pot * 1.6, *tip),
+                width=int(0.022 * size),
+                fill=_ink(leaf * generator.uniform(0.7, 1.35)),
+            )
+        pen.polygon(
+            [
+                (x - pot, edge - 1.8 * pot),
+                (x + pot, edge - 1.8 * pot),
+                (x + 0.7 * pot, edge + pot / 2),
+                (x - 0.7 * pot, edge + pot / 2),
+            ],
+            fill=_ink(_cloth(generator, grey=0.3)),
+        )
     pen.rectangle((0, edge - 0.025 * size, size, edge), fill=_ink(wall * 0.5 + 122))
     pen.rectangle((0, edge, size, size), fill=_ink(floor))
     rows = [edge + (size - edge) * k * k for k in np.linspace(0, 1, 6)]
     for k in range(-9, 10):
         x = size / 2 + k * size * 0.13
-        pen.line((x, edge, size / 2 + (x - size / 2) * 3, size * 1.1), width=2,
-                 fill=_ink(floor * 0.82))
+        pen.line(
+            (x, edge, size / 2 + (x - size / 2) * 3, size * 1.1), width=2, fill=_ink(floor * 0.82)
+        )
     for top in rows[1:]:
         pen.line((0, top, size, top), fill=_ink(floor * 0.87), width=1)
     if sofa:
@@ -146,12 +172,16 @@ def _draw_room(generator, size, edge, unit, sofa: bool) -> Image.Image:
         back = seat - unit * generator.uniform(1.2, 2.4)
         split = generator.uniform(0.2, 0.8) * size
         for left, right in ((-size, split), (split, 2 * size)):
-            pen.rounded_rectangle((left + 2, back, right - 2, size), 0.4 * unit,
-                                  fill=_ink(cloth * 0.86))
+            pen.rounded_rectangle(
+                (left + 2, back, right - 2, size), 0.4 * unit, fill=_ink(cloth * 0.86)
+            )
         for _ in range(int(generator.integers(0, 3))):
             x, w = generator.uniform(0, size), generator.uniform(0.7, 1.3) * unit
-            pen.rounded_rectangle((x, seat - w * 0.9, x + w, seat + 4), 0.2 * w,
-                                  fill=_ink(_cloth(generator, grey=0.3)))
+            pen.rounded_rectangle(
+                (x, seat - w * 0.9, x + w, seat + 4),
+                0.2 * w,
+                fill=_ink(_cloth(generator, grey=0.3)),
+            )
         pen.rounded_rectangle((-size, seat, 2 * size, 2 * size), 0.25 * unit, fill=_ink(cloth))
     return image.filter(ImageFilter.GaussianBlur(size * generator.uniform(0.006, 0.016)))
 
@@ -167,7 +197,7 @@ def _draw_blanket(generator, size) -> Image.Image:
     check = ((a * count) % 1 < 0.45) * 0.5 + ((b * count) % 1 < 0.45) * 0.5
     weave = 1 + 0.06 * np.sin(a * 190) * np.sin(b * 190)
     folds = 0.72 + 0.56 * draw_noise(generator, size, (4, 3))
-    pixels = (one + (two - one) * check[..., None] * generator.uniform(0.0, 0.9))
+    pixels = one + (two - one) * check[..., None] * generator.uniform(0.0, 0.9)
     pixels = np.clip(pixels * (weave * folds)[..., None], 0, 255).astype(np.uint8)
     return Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(size * 0.004))
 
@@ -180,12 +210,17 @@ def _draw_lights(generator, size) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(size * generator.uniform(0.008, 0.02)))
 
 
-def draw_place(generator: np.random.Generator, size: int, light: dict, horizon: float,
-               unit: float) -> np.ndarray:
+def draw_place(
+    generator: np.random.Generator, size: int, light: dict, horizon: float, unit: float
+) -> np.ndarray:
     """A background (size, size, 3); `horizon` in 0..1 from the top, `unit` a head in pixels."""
     edge = int(horizon * size)
-    place = str(generator.choice(["outdoors", "room", "sofa", "blanket", "lights", "studio"],
-                                 p=[0.34, 0.2, 0.2, 0.1, 0.08, 0.08]))
+    place = str(
+        generator.choice(
+            ["outdoors", "room", "sofa", "blanket", "lights", "studio"],
+            p=[0.34, 0.2, 0.2, 0.1, 0.08, 0.08],
+        )
+    )
     if place == "outdoors":
         image = _draw_outdoors(generator, size, edge, unit)
     elif place in ("room", "sofa"):
@@ -215,12 +250,15 @@ def draw_front(generator: np.random.Generator, canvas: np.ndarray) -> np.ndarray
         for _ in range(int(generator.integers(20, 70))):
             x, tall = generator.uniform(0, size), generator.uniform(0.06, 0.24) * size
             lean = generator.uniform(-0.4, 0.4) * tall
-            pen.polygon([(x - 5, size), (x + 5, size), (x + lean, size - tall)],
-                        fill=(*_ink(green * generator.uniform(0.6, 1.3)), 255))
+            pen.polygon(
+                [(x - 5, size), (x + 5, size), (x + lean, size - tall)],
+                fill=(*_ink(green * generator.uniform(0.6, 1.3)), 255),
+            )
     else:
         tall = generator.uniform(0.05, 0.14) * size
-        pen.rounded_rectangle((-20, size - tall, size + 20, size + 40), 14,
-                              fill=(*_ink(colour), 255))
+        pen.rounded_rectangle(
+            (-20, size - tall, size + 20, size + 40), 14, fill=(*_ink(colour), 255)
+        )
     pixels = np.asarray(layer.filter(ImageFilter.GaussianBlur(size * 0.008)), float)
     alpha = pixels[..., 3:] / 255
     return canvas * (1 - alpha) + pixels[..., :3] * alpha
