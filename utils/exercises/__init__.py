@@ -1,24 +1,34 @@
-"""Checks the learner's answers: right, wrong with a hint, or not tried yet."""
+"""Checks the learner's answers: right, wrong with a hint, stopped by an error, or not tried yet."""
 
 from collections.abc import Callable
 from importlib import import_module
+
+CHECKS: dict[str, Callable] = {}  # by the exercise's number, filled by @checks in nb01, nb02, …
 
 
 class NotTried(Exception):
     """The answer still is `...`, or the function still returns nothing."""
 
 
+def checks(number: str) -> Callable[[Callable], Callable]:
+    """Above a function that returns None for a right answer of exercise `number`, else a hint."""
+
+    def register(judge: Callable) -> Callable:
+        CHECKS[number] = judge
+        return judge
+
+    return register
+
+
 def check(number: str, answer) -> None:
     """Print what is to be said of an answer. No answer, however wrong, stops the notebook.
 
-    The check of exercise 3.2 is `check_3_2` in `exercises_03`: it returns None for a right answer
-    and a hint for a wrong one.
+    Exercise 3.2 is the second one of notebook 03, and its check stands in `exercises/nb03.py`.
     """
-    notebook, place = number.split(".")
-    checks = import_module(f"utils.exercises_{int(notebook):02}")
-    judge = getattr(checks, f"check_{notebook}_{place}")
+    import_module(f"{__name__}.nb{int(number.partition('.')[0]):02}")
+    judge = CHECKS[number]
     try:
-        if answer is ...:
+        if answer is ... or answer is None:
             raise NotTried
         hint = judge(answer)
     except NotTried:
@@ -30,7 +40,7 @@ def check(number: str, answer) -> None:
 
 
 def ask(function: Callable, *arguments):
-    """What the learner's function returns; a function that returns nothing was not tried yet."""
+    """What the learner's function returns. Raises NotTried where that is nothing, or `...`."""
     result = function(*arguments)
     if result is None or result is ...:
         raise NotTried

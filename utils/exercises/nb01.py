@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import torch
 
-from utils.exercises import NotTried, ask
+from utils.exercises import NotTried, ask, checks
 
 IMAGENET_MEAN = torch.tensor([0.485, 0.456, 0.406])
 IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225])
 
 
+@checks("1.1")
 def check_1_1(denormalize: Callable) -> str | None:
     torch.manual_seed(0)
     images = torch.rand(2, 3, 4, 4)
@@ -24,6 +25,7 @@ def check_1_1(denormalize: Callable) -> str | None:
     return "Undo the last step first: what was done last when the picture was normalised?"
 
 
+@checks("1.2")
 def check_1_2(measure: Callable) -> str | None:
     torch.manual_seed(0)
     images = torch.rand(70, 3, 8, 8) * torch.tensor([1.0, 0.5, 0.2]).view(3, 1, 1)
@@ -41,6 +43,7 @@ def check_1_2(measure: Callable) -> str | None:
     return None
 
 
+@checks("1.3")
 def check_1_3(choose_view: Callable) -> str | None:
     def random_view(images):
         return images + torch.rand(1)
@@ -57,6 +60,7 @@ def check_1_3(choose_view: Callable) -> str | None:
     return None
 
 
+@checks("1.4")
 def check_1_4(prepare: Callable) -> str | None:
     images = torch.randint(0, 256, (2, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte()
     right = (images.float() / 255 - 0.5) / 0.5
@@ -68,6 +72,7 @@ def check_1_4(prepare: Callable) -> str | None:
     return None if torch.allclose(given, right, atol=1e-5) else "Scale once, normalise once."
 
 
+@checks("1.5")
 def check_1_5(keeps_label: dict[str, set[str]]) -> str | None:
     if all(names is ... for names in keeps_label.values()):
         raise NotTried

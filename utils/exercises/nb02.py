@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.exercises import ask
+from utils.exercises import ask, checks
 
 
+@checks("2.1")
 def check_2_1(compute_side: Callable) -> str | None:
     sizes = ((224, 3, 1, 0), (54, 3, 1, 0), (224, 7, 2, 3), (225, 7, 2, 3), (32, 5, 1, 2))
     for side, kernel_size, stride, padding in sizes:
@@ -24,6 +25,7 @@ def check_2_1(compute_side: Callable) -> str | None:
     return None
 
 
+@checks("2.2")
 def check_2_2(drop: Callable) -> str | None:
     torch.manual_seed(0)
     hidden = torch.ones(4, 1000)
@@ -36,6 +38,7 @@ def check_2_2(drop: Callable) -> str | None:
     return None if abs(kept - 1) < 0.05 else "The values that are kept must grow to 1/0.8."
 
 
+@checks("2.3")
 def check_2_3(answer: int) -> str | None:
     channels = (3, 32, 64, 128)
     convolutions = [nn.Conv2d(channels[i], channels[i + 1], 3) for i in range(3)]
@@ -48,6 +51,7 @@ def check_2_3(answer: int) -> str | None:
     return None if answer == right else f"It is {'more' if answer < right else 'fewer'} than that."
 
 
+@checks("2.4")
 def check_2_4(make_stage: Callable) -> str | None:
     torch.manual_seed(0)
     stage = ask(make_stage, 3, 32)
@@ -66,6 +70,7 @@ def check_2_4(make_stage: Callable) -> str | None:
     return None
 
 
+@checks("2.5")
 def check_2_5(compute_accuracy: Callable) -> str | None:
     labels = torch.tensor([0, 1, 1, 0, 1])
     logits = F.one_hot(torch.tensor([0, 1, 1, 0, 0]), 2).float()
@@ -77,6 +82,7 @@ def check_2_5(compute_accuracy: Callable) -> str | None:
     return None if right else f"Four of five are 0.8, not {given:.3f}."
 
 
+@checks("2.6")
 def check_2_6(predict_minutes: Callable) -> str | None:
     for seconds, pictures, epochs in ((3.0, 360, 8), (12.0, 1800, 10), (30.0, 23_000, 1)):
         given = float(ask(predict_minutes, seconds, pictures, epochs))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.exercises import ask
+from utils.exercises import ask, checks
 
 
 def make_small_network(number_of_classes: int = 10) -> nn.Module:
@@ -21,6 +21,7 @@ def make_small_network(number_of_classes: int = 10) -> nn.Module:
     return model
 
 
+@checks("3.1")
 def check_3_1(prepare: Callable) -> str | None:
     model = ask(prepare, make_small_network(), 3)
     if model.fc.out_features != 3 or tuple(model.fc.weight.shape) != (3, 8):
@@ -31,6 +32,7 @@ def check_3_1(prepare: Callable) -> str | None:
     return "The backbone is not frozen." if any(p.requires_grad for p in body) else None
 
 
+@checks("3.2")
 def check_3_2(count_logits: Callable) -> str | None:
     model = make_small_network(10)
     model.fc.out_features = 2
@@ -40,6 +42,7 @@ def check_3_2(count_logits: Callable) -> str | None:
     return None if given == 10 else f"The network gives 10 logits, not {given}."
 
 
+@checks("3.3")
 def check_3_3(has_drifted: Callable) -> str | None:
     before, same, moved, trained = (make_small_network() for _ in range(4))
     moved.train()(torch.randn(8, 3, 64, 64))
@@ -54,6 +57,7 @@ def check_3_3(has_drifted: Callable) -> str | None:
     return None
 
 
+@checks("3.4")
 def check_3_4(classify: Callable) -> str | None:
     torch.manual_seed(0)
     labels = torch.arange(3).repeat(20)
@@ -69,6 +73,7 @@ def check_3_4(classify: Callable) -> str | None:
     return None if votes.item() == 0 else "Of the three nearest, two are of class 0: count votes."
 
 
+@checks("3.5")
 def check_3_5(look_twice: Callable) -> str | None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 6, 5))  # sees where a pixel is
@@ -96,6 +101,7 @@ def check_3_5(look_twice: Callable) -> str | None:
     return "Add the logits of the pictures and of their mirror pictures, and halve the sum."
 
 
+@checks("3.6")
 def check_3_6(train_three: Callable) -> str | None:
     torch.manual_seed(0)
     centres = 2 * torch.randn(3, 16)

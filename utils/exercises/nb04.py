@@ -5,11 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from utils.exercises import ask
-from utils.exercises_03 import make_small_network
+from utils.exercises import ask, checks
+from utils.exercises.nb03 import make_small_network
 from utils.models import freeze
 
 
+@checks("4.1")
 def check_4_1(make_groups: Callable) -> str | None:
     model = nn.ModuleDict()
     model.stem, model.body, model.head = nn.Linear(2, 3), nn.Linear(3, 4), nn.Linear(4, 2)
@@ -25,6 +26,7 @@ def check_4_1(make_groups: Callable) -> str | None:
     return None
 
 
+@checks("4.2")
 def check_4_2(compute_factor: Callable) -> str | None:
     steps, warm_up = 101, 10
     for step, right in ((0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (55, 0.5), (100, 0.0)):
@@ -34,6 +36,7 @@ def check_4_2(compute_factor: Callable) -> str | None:
     return None
 
 
+@checks("4.3")
 def check_4_3(find_forgotten: Callable) -> str | None:
     model = make_small_network()
     freeze(model)
@@ -47,6 +50,7 @@ def check_4_3(find_forgotten: Callable) -> str | None:
     return None if given == right else f"The names are {right}, not {given}."
 
 
+@checks("4.4")
 def check_4_4(split_decay: Callable) -> str | None:
     model = make_small_network()
     optimizer = torch.optim.AdamW(ask(split_decay, model), lr=0.1, weight_decay=0.5)
@@ -63,6 +67,7 @@ def check_4_4(split_decay: Callable) -> str | None:
     return None
 
 
+@checks("4.5")
 def check_4_5(choices: dict) -> str | None:
     if any(choice is ... or ... in choice for choice in choices.values()):
         return ask(lambda: None)

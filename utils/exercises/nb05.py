@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from utils.exercises import ask
+from utils.exercises import ask, checks
 
 
+@checks("5.1")
 def check_5_1(compute_error: Callable) -> str | None:
     # Two bins are filled: 0.55 (6 of 8 right) and 0.95 (1 of 2 right).
     confidence = torch.tensor([0.55] * 8 + [0.95] * 2)
@@ -40,6 +41,7 @@ def _check_other_bins(compute_error: Callable) -> bool:
     return abs(float(ask(compute_error, confidence, correct)) - right) < 1e-4
 
 
+@checks("5.2")
 def check_5_2(find_threshold: Callable) -> str | None:
     torch.manual_seed(0)
     for count in (1000, 400):
@@ -79,6 +81,7 @@ class MapNetwork(nn.Module):
         return self.head(torch.tanh(self.maps(images)).mean(dim=(2, 3)))
 
 
+@checks("5.3")
 def check_5_3(compute_map: Callable) -> str | None:
     model = MapNetwork().eval()
     torch.manual_seed(4)
@@ -106,6 +109,7 @@ def check_5_3(compute_map: Callable) -> str | None:
     return "Right, but your hooks are still there: call remove() on each." if left else None
 
 
+@checks("5.4")
 def check_5_4(predict: Callable) -> str | None:
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -131,6 +135,7 @@ def check_5_4(predict: Callable) -> str | None:
     return "Another answer each time: dropout is still dropping."
 
 
+@checks("5.5")
 def check_5_5(prepare: Callable) -> str | None:
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[..., 0], pixels[..., 2] = 255, 51  # OpenCV's order: blue first

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from utils.exercises import ask
+from utils.exercises import ask, checks
 
 
+@checks("6.1")
 def check_6_1(share: Callable) -> str | None:
     for count, size in ((12, 3), (11, 3), (7, 4), (2, 3)):
         order = [(5 * place + 3) % count if count % 5 else place for place in range(count)]
@@ -21,6 +22,7 @@ def check_6_1(share: Callable) -> str | None:
     return None
 
 
+@checks("6.2")
 def check_6_2(list_epochs: Callable) -> str | None:
     from torch.utils.data import DistributedSampler
 
@@ -43,6 +45,7 @@ def check_6_2(list_epochs: Callable) -> str | None:
     return None
 
 
+@checks("6.3")
 def check_6_3(combine: Callable) -> str | None:
     for correct, seen in (([9, 8], [10, 10]), ([99, 1], [100, 4]), ([3, 0, 5], [3, 1, 8])):
         given, right = ask(combine, correct, seen), sum(correct) / sum(seen)
@@ -51,6 +54,7 @@ def check_6_3(combine: Callable) -> str | None:
     return None
 
 
+@checks("6.4")
 def check_6_4(find_rate: Callable) -> str | None:
     warm_up = 100
     for step, right in ((0, 0.1), (50, 0.45), (100, 0.8), (5_000, 0.8)):

@@ -1,152 +1,189 @@
-"""Every figure of the course. A plot is given numbers and pictures, and computes nothing.
+"""Every figure of the course. A figure is given numbers and images, and computes nothing.
 
 Each function returns a `Drawing`: a figure with a description in words, which a notebook shows
-as the picture and a screen reader reads out.
+as an image and a screen reader reads out.
 """
+
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 
-from utils.drawings import (
+from utils.plots.images import show_images
+from utils.plots.style import (
     BLUE,
-    GREEN,
-    RED,
+    GREY,
+    HATCHES,
+    ORANGE,
+    PERCENT,
+    SKY,
     Drawing,
-    colour_of,
-    hatch_of,
+    darken,
+    draw_arrow,
+    draw_box,
+    find_styles,
+    format_number,
+    format_percent,
+    hide_axes,
+    label_ends,
     make_axes,
-    marker_of,
-    show_pictures,
-    tile_pictures,
+    shorten,
+    styled,
+    write_plainly,
 )
 
-__all__ = ["show_pictures", "tile_pictures"]  # plots.show_pictures is what a notebook calls
+__all__ = ["Drawing", "show_images"]  # what notebooks use of the other rooms
+SHOWN_BARS = 6  # of many classes the three largest and the three smallest
 
-RUN_LABELS = {"custom_cnn": "custom CNN", "frozen": "frozen backbone", "unfrozen": "unfrozen"}
 
+@styled
+def plot_counts(counts: dict[str, dict[str, int]], title: str = "Images per class") -> Drawing:
+    """Bars of images per class, one for each part: `counts[part][class_name]`.
 
-def plot_counts(counts: dict[str, dict[str, int]], title: str = "Pictures a class") -> Drawing:
-    """Bars of pictures by split and class."""
-    figure, axes = make_axes(width=6, height=2.4)
+    Of more than a dozen classes, the largest and the smallest are shown.
+    """
+    first = next(iter(counts.values()))
+    names = list(first)
+    if len(names) > 2 * SHOWN_BARS:
+        ranked = sorted(names, key=first.get, reverse=True)
+        names = [*ranked[: SHOWN_BARS // 2], *ranked[-SHOWN_BARS // 2 :]]
+        title = f"{title}: the largest and the smallest of {len(first)}"
+    figure, axes = make_axes(width=7.5, height=1 + 0.26 * len(names) * len(counts) + 0.3)
     axis = axes[0, 0]
-    names = list(counts)
-    classes = list(next(iter(counts.values())))
-    high = 0.8 / len(classes)
-    for number, class_name in enumerate(classes):
-        values = [counts[name][class_name] for name in names]
-        places = np.arange(len(names)) + (number - (len(classes) - 1) / 2) * high
-        bars = axis.barh(places, values, high, label=class_name, color=colour_of(number),
-                         hatch=hatch_of(number), edgecolor="white")  # fmt: skip
-        axis.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
-    axis.set_yticks(range(len(names)), names)
+    high = 0.84 / len(counts)
+    for number, (part, values) in enumerate(counts.items()):
+        places = np.arange(len(names)) + (number - (len(counts) - 1) / 2) * high
+        heights = [values.get(name, 0) for name in names]
+        colour, hatch = (BLUE, SKY, GREY, ORANGE)[number % 4], HATCHES[number % 4]
+        bars = axis.barh(
+            places, heights, high, label=part, color=colour, hatch=hatch, edgecolor="white"
+        )
+        axis.bar_label(bars, [f"{value:,}" for value in heights], padding=3, fontsize=11)
+    axis.set_yticks(range(len(names)), [shorten(name, 30) for name in names])
     axis.invert_yaxis()
     axis.margins(x=0.12)
-    axis.set_xlabel("pictures")
-    axis.legend(loc="lower right")
+    axis.set_xlabel("images")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axis.set_title(title)
-    spoken = [
-        f"{name}: " + ", ".join(f"{value:,} {one}" for one, value in counts[name].items())
-        for name in names
-    ]
+    spoken = (
+        f"{part}: " + ", ".join(f"{values.get(name, 0):,} {shorten(name, 40)}" for name in names)
+        for part, values in counts.items()
+    )
     return Drawing(figure, f"{title}. {'; '.join(spoken)}")
 
 
+@styled
 def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
     """Loss and accuracy by epoch: training dashed, validation solid, colour and marker by run.
 
-    Each history has the lists of `training.History`.
+    Each history has the lists that `fit` returns; the last value stands at each line's end.
     """
-    figure, axes = make_axes(1, 2, 9, 3.2)
-    for number, (name, history) in enumerate(histories.items()):
-        epochs = range(1, len(history["train_loss"]) + 1)
-        for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
-            label = f"{name}, " if name else ""
-            style = {"color": colour_of(number), "marker": marker_of(number), "markersize": 4}
-            axis.plot(epochs, history[f"train_{quantity}"], "--", label=f"{label}training", **style)
-            validation = history[f"validation_{quantity}"]
-            axis.plot(epochs, validation, label=f"{label}validation", **style)
-            axis.set_xlabel("epoch")
-            axis.set_title(quantity)
-            axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0, 1].yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
-    axes[0, 0].legend(fontsize=8)
+    figure, axes = make_axes(1, 2, 9, 3.8)
+    for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
+        ends = []
+        write = format_percent if quantity == "accuracy" else "{:.2f}".format
+        for style, history in zip(find_styles(list(histories)), histories.values(), strict=True):
+            for part, dash in (("train", "--"), ("validation", "-")):
+                values = history[f"{part}_{quantity}"]
+                epochs = range(1, len(values) + 1)
+                name = "training" if part == "train" else part
+                axis.plot(
+                    epochs,
+                    values,
+                    dash,
+                    label=f"{style.label}, {name}" if style.label else name,
+                    color=style.colour,
+                    marker=style.marker,
+                    markersize=5,
+                )
+                if len(values):
+                    ends.append((epochs[-1], values[-1], write(values[-1]), style.colour))
+        axis.set(xlabel="epoch", title=quantity)
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
+        label_ends(axis, ends)
+    axes[0, 1].yaxis.set_major_formatter(PERCENT)
+    columns = 2 if len(histories) > 1 else 4
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=columns
+    )
     if title:
         figure.suptitle(title)
-    last = [
-        f"{name or 'run'} ends at validation accuracy {history['validation_accuracy'][-1]:.1%}"
-        for name, history in histories.items()
+    spoken = [
+        f"{style.label or 'run'} ends after {len(history['train_loss'])} epochs at training "
+        f"loss {history['train_loss'][-1]:.2f}, validation loss "
+        f"{history['validation_loss'][-1]:.2f}, training accuracy "
+        f"{format_percent(history['train_accuracy'][-1])}, validation accuracy "
+        f"{format_percent(history['validation_accuracy'][-1])}"
+        for style, history in zip(find_styles(list(histories)), histories.values(), strict=True)
         if history["validation_accuracy"]
     ]
-    return Drawing(figure, f"{title or 'Loss and accuracy by epoch'}: {'; '.join(last)}")
+    return Drawing(figure, f"{title or 'Loss and accuracy by epoch'}: {'; '.join(spoken)}")
 
 
+@styled
 def plot_bars(
-    values: dict[str, float], label: str, title: str = "", form: str = "{:,.0f}", log: bool = False
+    values: dict[str, float],
+    label: str,
+    title: str = "",
+    form: str = "{:,.0f}",
+    highlight: str = "",
 ) -> Drawing:
-    """Horizontal bars of named numbers, each with its value beside it."""
-    figure, axes = make_axes(width=7, height=0.8 + 0.32 * len(values))
+    """Horizontal bars of named numbers in one colour, but for the one that is talked about."""
+    figure, axes = make_axes(width=7.5, height=1.2 + 0.36 * len(values))
     axis = axes[0, 0]
-    colours = [colour_of(number) for number in range(len(values))]
-    bars = axis.barh(list(values), list(values.values()), color=colours)
-    axis.bar_label(bars, [form.format(value) for value in values.values()], padding=3)
+    names = [shorten(name, 40) for name in values]
+    colours = [ORANGE if name == highlight else BLUE for name in values]
+    bars = axis.barh(range(len(names)), list(values.values()), 0.7, color=colours)
+    written = [form.format(value).replace("%", " %") for value in values.values()]
+    axis.bar_label(bars, written, padding=4, fontsize=11)
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.margins(x=0.15)
-    axis.set_xlabel(label)
-    axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
-    if log:
-        axis.set_xscale("log")
-    axis.set_title(title)
-    spoken = ", ".join(f"{name} {form.format(value)}" for name, value in values.items())
+    axis.set(xlabel=label, title=title)
+    if "%" in form:
+        axis.xaxis.set_major_formatter(PERCENT)
+    else:
+        axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
+    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    spoken = ", ".join(f"{name} {value}" for name, value in zip(names, written, strict=True))
     return Drawing(figure, f"{title or label}: {spoken}")
 
 
-class PlainLogFormatter(matplotlib.ticker.LogFormatter):
-    """Names the ticks that matplotlib would name, and writes 0.6 where it would write 6e-01."""
+@styled
+def plot_dots(
+    groups: dict[str, dict[str, float]], label: str, title: str = "", log: bool = True
+) -> Drawing:
+    """A dot for each number, `groups[group][name]`: a row for each name, a colour for each group.
 
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        return f"{x:g}" if super().__call__(x, pos) else ""
-
-
-def write_plainly(axis: matplotlib.axis.Axis) -> None:
-    """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
-    axis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
-    axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
-
-
-def say_number(value: float) -> str:
-    """Three digits, and no power of ten where people say thousands."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def plot_comparison(rows: list[dict]) -> Drawing:
-    """Test accuracy with its interval against the seconds of training, one point a run."""
-    figure, axes = make_axes(width=7, height=3.2)
+    For numbers on a log scale, where the length of a bar would mean nothing.
+    """
+    names = list(next(iter(groups.values())))
+    figure, axes = make_axes(width=7.5, height=1.6 + 0.36 * len(names))
     axis = axes[0, 0]
-    for number, row in enumerate(rows):
-        low, high = row["interval"]
-        error = [[row["test_accuracy"] - low], [high - row["test_accuracy"]]]
-        label = RUN_LABELS.get(row["run"], row["run"])
-        axis.errorbar(
-            row["seconds"], row["test_accuracy"], error, fmt=marker_of(number), capsize=4,
-            color=colour_of(number),
-        )  # fmt: skip
-        note = f"{label}\n{row['test_accuracy']:.1%}, {row['seconds']:.0f} s"
-        axis.annotate(note, (row["seconds"], row["test_accuracy"]), (8, -14),
-                      textcoords="offset points", fontsize=9, va="top")  # fmt: skip
-    axis.set_xscale("log")
-    write_plainly(axis.xaxis)
-    axis.margins(x=0.35, y=0.2)
-    axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
-    axis.set(xlabel="seconds of training (log scale)", ylabel="test accuracy")
-    axis.set_title("Accuracy with 95 % interval against time")
+    for style, values in zip(find_styles(list(groups)), groups.values(), strict=True):
+        numbers = [values[name] for name in names]
+        look = {"color": style.colour, "marker": style.marker, "markersize": 9}
+        axis.plot(numbers, range(len(names)), linestyle="", label=style.label, **look)
+    axis.set_yticks(range(len(names)), [shorten(name, 30) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(axis="y", color="0.85")
+    axis.set_axisbelow(True)
+    if log:
+        axis.set_xscale("log")
+        write_plainly(axis.xaxis)
+        label = f"{label} (log scale)"
+    axis.margins(x=0.1)
+    axis.set(xlabel=label, title=title)
+    if len(groups) > 1:
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     spoken = "; ".join(
-        f"{RUN_LABELS.get(row['run'], row['run'])} {row['test_accuracy']:.1%} in "
-        f"{row['seconds']:.0f} seconds"
-        for row in rows
+        f"{group}: " + ", ".join(f"{name} {format_number(values[name])}" for name in names)
+        for group, values in groups.items()
     )
-    return Drawing(figure, f"Test accuracy against seconds of training: {spoken}")
+    return Drawing(figure, f"{title or label}. {spoken}")
 
 
+@styled
 def plot_lines(
     lines: dict[str, tuple],
     x_label: str,
@@ -156,62 +193,147 @@ def plot_lines(
     percent: bool = True,
 ) -> Drawing:
     """Named lines: (x, y) or (x, y, low, high) with a band; `log` names the axes on a log scale."""
-    figure, axes = make_axes(width=7, height=3.5)
+    figure, axes = make_axes(width=7.5, height=4)
     axis = axes[0, 0]
-    for number, (name, line) in enumerate(lines.items()):
-        axis.plot(line[0], line[1], marker=marker_of(number), markersize=4, label=name,
-                  ls=("-", "--", "-.", ":")[number % 4], color=colour_of(number))  # fmt: skip
-        if len(line) == 4:
-            axis.fill_between(line[0], line[2], line[3], color=colour_of(number), alpha=0.2, lw=0)
+    write = format_percent if percent else format_number
+    spoken = []
+    for style, (x, y, *band) in zip(find_styles(list(lines)), lines.values(), strict=True):
+        marker = style.marker if len(x) <= 40 else ""
+        look = {"color": style.colour, "ls": style.dash, "marker": marker, "markersize": 5}
+        axis.plot(x, y, label=style.label, **look)
+        if band:
+            axis.fill_between(x, *band, color=style.colour, alpha=0.18, lw=0)
+        spoken.append(f"{style.label} from {write(y[0])} to {write(y[-1])}")
     if "x" in log:
         axis.set_xscale("log")
         write_plainly(axis.xaxis)
     elif all(isinstance(x, int) for line in lines.values() for x in line[0]):
-        axis.xaxis.get_major_locator().set_params(integer=True)  # no epoch 2.5
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
     if "y" in log:
         axis.set_yscale("log")
         write_plainly(axis.yaxis)
     if percent:
-        axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+        axis.yaxis.set_major_formatter(PERCENT)
     axis.set(xlabel=x_label, ylabel=y_label, title=title)
-    axis.legend(fontsize=9)
-    spoken = "; ".join(
-        f"{name} from {say_number(line[1][0])} to {say_number(line[1][-1])}"
-        for name, line in lines.items()
-    )
-    return Drawing(figure, f"{title or y_label} by {x_label}: {spoken}")
+    if len(lines) > 1:
+        axis.legend()
+    return Drawing(figure, f"{title or y_label} by {x_label}: {'; '.join(spoken)}")
 
 
-def plot_sizes(sizes: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Drawing:
-    """Width against height of picture files in pixels, int [N, 2], a colour and marker a class."""
-    figure, axes = make_axes(width=5, height=3.6)
+@styled
+def plot_intervals(
+    rows: dict[str, tuple], label: str = "accuracy", title: str = "", chance: float | None = None
+) -> Drawing:
+    """A dot with its 95 % interval for each name: (correct, seen), or (value, low, high) in 0..1.
+
+    `chance` is marked by a dotted line, and then belongs to what is seen of the axis.
+    """
+    from utils.claims import find_interval  # not above: it imports torch
+
+    figure, axes = make_axes(width=7.5, height=1.2 + 0.5 * len(rows) + 0.3 * bool(title))
     axis = axes[0, 0]
-    for number, name in enumerate(classes):
-        wide, high = sizes[labels == number].T
-        axis.scatter(wide, high, s=18, alpha=0.5, label=name, color=colour_of(number),
-                     marker=marker_of(number), lw=0)  # fmt: skip
-    limit = sizes.max() * 1.05
-    axis.plot([0, limit], [0, limit], ":", color="black", linewidth=1, label="square")
-    axis.set(xlabel="width in pixels", ylabel="height in pixels", title="Sizes of the files")
-    axis.legend()
-    ratios = sizes[:, 0] / sizes[:, 1].clip(1)
+    spoken = []
+    for place, (style, row) in enumerate(zip(find_styles(list(rows)), rows.values(), strict=True)):
+        value, low, high = row if len(row) == 3 else (row[0] / row[1], *find_interval(*row))
+        error = [[max(0, value - low)], [max(0, high - value)]]
+        look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
+        axis.errorbar(value, place, xerr=error, **look)
+        axis.annotate(
+            format_percent(value),
+            (value, place),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=11,
+        )
+        counted = f", {row[0]:,} of {row[1]:,}" if len(row) == 2 else ""
+        interval = f"{format_percent(low)} to {format_percent(high)}"
+        spoken.append(f"{style.label} {format_percent(value)} ({interval}{counted})")
+    if chance is not None:
+        axis.axvline(chance, color="black", ls=":", lw=1.5)
+        axis.annotate("chance ", (chance, len(rows) - 0.55), ha="left", fontsize=11)
+        spoken.append(f"chance {format_percent(chance)}")
+    axis.set_yticks(range(len(rows)), [shorten(s.label, 40) for s in find_styles(list(rows))])
+    axis.set_ylim(len(rows) - 0.4, -0.8)
+    axis.margins(x=0.08)
+    axis.xaxis.set_major_formatter(PERCENT)
+    axis.set(xlabel=f"{label}, with its 95 % interval", title=title)
+    return Drawing(figure, f"{title or label}, with 95 % interval: {'; '.join(spoken)}")
+
+
+@styled
+def plot_comparison(rows: Sequence[dict]) -> Drawing:
+    """Test accuracy with its interval against seconds of training, one point for each run.
+
+    `rows` are those of `runs.collect_results`.
+    """
+    figure, axes = make_axes(width=7.5, height=4)
+    axis = axes[0, 0]
+    spoken = []
+    for style, row in zip(find_styles([row["run"] for row in rows]), rows, strict=True):
+        (low, high), accuracy, seconds = row["interval"], row["test_accuracy"], row["seconds"]
+        error = [[max(0, accuracy - low)], [max(0, high - accuracy)]]
+        look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
+        axis.errorbar(seconds, accuracy, error, **look)
+        note = f"{format_percent(accuracy)} in {format_number(seconds)} s"
+        axis.annotate(
+            f"{style.label}\n{note}",
+            (seconds, accuracy),
+            (10, -6),
+            textcoords="offset points",
+            va="top",
+            fontsize=11,
+            color=darken(style.colour),
+        )
+        interval = f"{format_percent(low)} to {format_percent(high)}"
+        spoken.append(f"{style.label} {note} (95 % interval {interval})")
+    axis.set_xscale("log")
+    write_plainly(axis.xaxis)
+    axis.margins(x=0.3, y=0.2)
+    axis.set_ylim(top=min(1.01, axis.get_ylim()[1]))
+    axis.yaxis.set_major_formatter(PERCENT)
+    axis.set(xlabel="seconds of training (log scale)", ylabel="test accuracy")
+    axis.set_title("Test accuracy, with its 95 % interval, against time")
+    return Drawing(figure, f"Test accuracy against seconds of training: {'; '.join(spoken)}")
+
+
+BOXES = (  # name, detail, notebook
+    ("pretrained network", "knows the 1,000\nclasses of ImageNet", 3),
+    ("new head", "one output for each\nof your classes", 3),
+    ("train the head", "the rest is frozen:\nit stays as it is", 3),
+    ("unfreeze (optional)", "train the rest, too,\nwith small steps", 4),
+)
+BESIDE = (("the images: to train, to validate, to test", 1), ("for comparison: from scratch", 2))
+
+
+@styled
+def plot_four_boxes(current: int | None = None) -> Drawing:
+    """Transfer learning in four boxes, each with the notebook that does it.
+
+    What notebook `current` (1 to 4) does is coloured; 01 and 02 stand below, beside the way.
+    """
+    figure, axes = make_axes(width=9, height=2.7)
+    axis = axes[0, 0]
+    axis.set(xlim=(0, 18), ylim=(-1.5, 3.6))
+    hide_axes(axis)
+    spoken = []
+    for place, (name, detail, notebook) in enumerate(BOXES):
+        middle = 2.1 + 4.6 * place
+        colour = ORANGE if notebook == current else GREY
+        draw_box(axis, (middle, 2), (3.9, 2.9), "", colour)
+        axis.text(middle, 2.95, name, ha="center", va="center", weight="bold")
+        axis.text(middle, 1.95, detail, ha="center", va="center", fontsize=11)
+        axis.text(middle, 0.9, f"notebook {notebook:02}", ha="center", va="center", fontsize=11)
+        if place:
+            draw_arrow(axis, [(middle - 2.6, 2), (middle - 2, 2)])
+        spoken.append(f"{name} (notebook {notebook:02})")
+    for place, (name, notebook) in enumerate(BESIDE):
+        colour = ORANGE if notebook == current else GREY
+        middle = 4.4 + 9.2 * place
+        draw_box(axis, (middle, -0.8), (8.5, 1), f"{name} · notebook {notebook:02}", colour)
+    here = f". You are in notebook {current:02}" if current else ""
     return Drawing(
         figure,
-        f"Width against height of {len(sizes):,} files: sides from {sizes.min()} to {sizes.max()} "
-        f"pixels, width ÷ height from {ratios.min():.2f} to {ratios.max():.2f}",
+        f"Transfer learning in four boxes: {', then '.join(spoken)}; below, "
+        f"{' and '.join(f'{name} (notebook {number:02})' for name, number in BESIDE)}{here}",
     )
-
-
-def plot_histograms(images: dict) -> Drawing:
-    """Histograms of the three channels of each named picture, float [3, H, W]."""
-    figure, axes = make_axes(1, len(images), 4.2 * len(images), 2.6)
-    spoken = []
-    for axis, (name, image) in zip(axes[0], images.items(), strict=True):
-        lines = (("red", RED, "-"), ("green", GREEN, "--"), ("blue", BLUE, ":"))
-        for (colour, drawn, style), channel in zip(lines, image, strict=True):
-            values = channel.flatten().numpy()
-            axis.hist(values, 60, histtype="step", color=drawn, ls=style, label=colour)
-        axis.set(title=name, xlabel="value", yticks=[])
-        spoken.append(f"{name} from {image.min():.2f} to {image.max():.2f}")
-    axes[0, 0].legend(fontsize=8)
-    return Drawing(figure, f"Histograms of red, green and blue: {'; '.join(spoken)}")

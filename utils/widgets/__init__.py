@@ -1,75 +1,143 @@
-"""Every interactive control: a thin skin over a function that works without it."""
+"""Controls: sliders, lists and buttons around a function that draws, and works without them."""
 
 import base64
+import html
+import io
+from collections.abc import Callable
 
 import ipywidgets
-import torch
 from IPython.display import display
+from traitlets import Int
 
-from utils.augmentation import Augmentation, denormalize, draw_views
-from utils.pictures import Pictures
-from utils.plots import Drawing, tile_pictures
-from utils.weights import Preprocessing
+from utils.plots import Drawing, plot_history
+from utils.settings import CourseError
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+WIDE = {"width": "24em"}
+NAMED = {"description_width": "10em"}
 
 
-def show_control(box: ipywidgets.Widget, first: Drawing) -> None:
-    """Display a control together with a picture of its first state.
+def explore(draw: Callable[..., Drawing], **controls) -> None:
+    """Show `draw(**values)` under a control for each keyword, and again whenever one changes.
 
-    A live notebook shows the control; GitHub, a printout or a plain viewer show the picture.
+    A control is made from (low, high, start): a slider, of whole numbers where all three are;
+    a list: values to choose from, the first at the start; a dict: the same, by name; "button": it
+    passes on how often it was pressed. GitHub and printouts show the first state as an image.
     """
-    kind = f"image/{first.format}"
-    data = box._repr_mimebundle_()
-    data |= {kind: base64.b64encode(first.save()).decode(), "text/plain": first.description}
-    display(data, metadata={kind: {"alt": first.description}}, raw=True)
+    widgets = {name: make_control(name, values) for name, values in controls.items()}
+    rows = [ipywidgets.HBox(list(widgets.values()), layout={"flex_flow": "row wrap"})]
+    show_controls(draw, widgets, rows)
 
 
-def make_slider(description: str, value, low, high, step, form: str) -> ipywidgets.Widget:
-    """A slider with its name in full."""
-    kind = ipywidgets.IntSlider if isinstance(value, int) else ipywidgets.FloatSlider
-    return kind(
-        value=value, min=low, max=high, step=step, description=description, readout_format=form,
-        style={"description_width": "9em"}, layout={"width": "26em"},
-    )  # fmt: skip
+def make_control(name: str, values) -> ipywidgets.Widget:
+    """A control of `explore` with its name in words."""
+    label = name.replace("_", " ")
+    if values == "button":
+        button = ipywidgets.Button(description=label, icon="refresh", layout={"width": "15em"})
+        button.add_traits(value=Int(0))
+        button.on_click(lambda pressed: setattr(pressed, "value", pressed.value + 1))
+        return button
+    style = {"description": label, "style": NAMED, "layout": WIDE}
+    if isinstance(values, tuple):
+        low, high, start = values
+        if all(isinstance(value, int) for value in values):
+            return ipywidgets.IntSlider(value=start, min=low, max=high, **style)
+        form = ".0%" if high <= 1 and low >= 0 else ".4g"
+        step = round((high - low) / 100, 10)
+        return ipywidgets.FloatSlider(
+            value=start, min=low, max=high, step=step, readout_format=form, **style
+        )
+    if isinstance(values, list) and all(isinstance(value, (int, float)) for value in values):
+        return ipywidgets.SelectionSlider(options=values, **style)
+    options = list(values.items()) if isinstance(values, dict) else values
+    return ipywidgets.Dropdown(options=options, **style)
 
 
-def draw_eight_views(
-    pictures: Pictures, row: int, preprocessing: Preprocessing, recipe: Augmentation
-) -> Drawing:
-    """One picture and eight random views of it.
-
-    The same random numbers each time, so that the views follow the recipe and nothing else.
-    """
-    images, _ = pictures.load([row])
-    generator = torch.Generator().manual_seed(0)
-    views = draw_views(images.expand(8, -1, -1, -1), preprocessing, recipe, generator)
-    shown = [images[0] / 255, *denormalize(views, preprocessing)]
-    description = (
-        f"Picture {row} and eight random views: rotation up to {recipe.rotation:.0f} degrees, "
-        f"crops from {recipe.smallest_crop:.0%} of the side, mirrored {recipe.flip:.0%} of the "
-        f"times, brightness ± {recipe.brightness:.0%}"
-    )
-    return tile_pictures(shown, description, columns=9, side=84)
-
-
-def explore_augmentation(pictures: Pictures, preprocessing: Preprocessing, row: int = 0) -> None:
-    """Sliders for the recipe; eight views of a picture follow them."""
-    default = Augmentation()
-    picture = make_slider("picture", row, 0, len(pictures) - 1, 1, "d")
-    rotation = make_slider("rotation (°)", default.rotation, 0.0, 90.0, 1.0, ".0f")
-    crop = make_slider("smallest crop", default.smallest_crop, 0.1, 1.0, 0.05, ".0%")
-    flip = make_slider("flip probability", default.flip, 0.0, 1.0, 0.1, ".0%")
-    brightness = make_slider("brightness (±)", default.brightness, 0.0, 0.9, 0.05, ".0%")
+def show_controls(
+    draw: Callable[..., Drawing], widgets: dict[str, ipywidgets.Widget], rows: list
+) -> Callable[[], None]:
+    """Display `rows` of controls above what `draw` makes of their values; returns the redrawing."""
     view = ipywidgets.HTML()
 
-    def redraw(change=None) -> Drawing:
-        recipe = Augmentation(rotation.value, crop.value, flip.value, brightness.value)
-        drawing = draw_eight_views(pictures, picture.value, preprocessing, recipe)
-        view.value = drawing.to_html()
-        return drawing
+    def redraw(change=None) -> None:
+        try:
+            answer = draw(**read_values()).to_html()
+        except Exception as error:  # a control has no other place to say it
+            kind = "" if isinstance(error, CourseError) else f"{type(error).__name__}: "
+            answer = f"<p role='alert'>{html.escape(f'{kind}{error}')}</p>"
+        view.value = answer
 
-    sliders = [picture, rotation, crop, flip, brightness]
-    for slider in sliders:
-        slider.observe(redraw, "value")
-    first = redraw()
-    rows = [ipywidgets.HBox(sliders[:2]), ipywidgets.HBox(sliders[2:4]), sliders[4], view]
-    show_control(ipywidgets.VBox(rows), first)
+    def read_values() -> dict:
+        return {name: widget.value for name, widget in widgets.items()}
+
+    first = draw(**read_values())
+    view.value = first.to_html()
+    for widget in widgets.values():
+        widget.observe(redraw, "value")
+    show_box(ipywidgets.VBox([*rows, view]), first)
+    return redraw
+
+
+def show_box(box: ipywidgets.Widget, first: Drawing) -> None:
+    """Display a control together with an image of its first state.
+
+    A live notebook shows the control; GitHub, a printout or a plain viewer show the image. The
+    message is put together here, since version 7 of ipywidgets (Colab) and 8 do it differently.
+    """
+    kind = f"image/{first.format}"
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    data = {VIEW: view, kind: base64.b64encode(first.save()).decode()}
+    data["text/plain"] = first.description
+    display(data, metadata={kind: {"alt": first.description, "width": first.width}}, raw=True)
+
+
+def read_uploads(upload: ipywidgets.FileUpload) -> list[tuple[str, bytes]]:
+    """(name, content) of each file: `value` is a dict by name in ipywidgets 7, a tuple in 8."""
+    if isinstance(upload.value, dict):
+        return [(name, bytes(file["content"])) for name, file in upload.value.items()]
+    return [(file["name"], bytes(file["content"])) for file in upload.value]
+
+
+def upload_image(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None:
+    """A button that takes an image from this computer; what `judge` draws of it appears below.
+
+    A file that is too large for Jupyter never gets here, and after it the control gets nothing
+    more: all that can be done is to say so beforehand, beside the name of what is shown.
+    """
+    upload = ipywidgets.FileUpload(
+        accept="image/*", description="Choose an image", layout={"width": "15em"}
+    )
+    call = html.escape(f'{judge.__name__}("path/to/image.jpg")')
+    hint = ipywidgets.HTML(
+        "If its name does not appear below, the file is too large for Jupyter: run this cell "
+        f"again, or use <code>{call}</code> in another."
+    )
+    note, view = ipywidgets.HTML(), ipywidgets.HTML()
+
+    def show(name: str, answer: str) -> None:
+        view.value = answer  # first: a new name beside an old answer would be wrong
+        note.value = f"<p role='status'><b>{html.escape(name)}</b></p>"
+
+    def judge_upload(change=None) -> None:
+        for name, content in read_uploads(upload)[-1:]:
+            file = io.BytesIO(content)
+            file.name = name
+            try:
+                answer = judge(file).to_html()
+            except CourseError as error:
+                answer = f"<p role='alert'>{html.escape(str(error))}</p>"
+            show(f"{name}, {len(content):,} bytes", answer)
+
+    show("an image of the course", first.to_html())
+    upload.observe(judge_upload, "value")
+    show_box(ipywidgets.VBox([upload, hint, note, view]), first)
+
+
+def show_live_history(title: str = "") -> Callable[[dict], None]:
+    """An empty figure here and now; the function returned draws a history of `fit` into it.
+
+    Given to `fit` as `on_epoch`, it lets the curves grow while the training runs.
+    """
+    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
+    handle = display(plot_history({"": {name: [] for name in names}}, title), display_id=True)
+    return lambda history: handle.update(plot_history({"": history}, title))

@@ -1,0 +1,147 @@
+"""Grids of images, drawn with Pillow: in milliseconds, so that controls can redraw them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from matplotlib.font_manager import FontProperties, findfont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from utils.plots.style import Drawing, shorten
+
+SHEET = 1056  # pixels across, which fits JupyterLab's page on a projector
+LARGEST_TILE = 240
+GAP = 6
+TEXT = 17  # pixels: 11 pt or more on the page
+DARK_GREEN, DARK_RED = "#006E50", "#A84400"  # as ink, on white
+LISTED = 24  # captions that a description lists one by one
+
+
+@cache
+def find_font(size: int = TEXT, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The font of all other figures, in pixels."""
+    weight = "bold" if bold else "normal"
+    return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans", weight=weight)), size)
+
+
+def to_image(image) -> Image.Image:
+    """Any image as one of Pillow's.
+
+    A tensor or array [3, H, W], [H, W, 3] or [H, W], uint8 or float in 0..1; or (image, label), as
+    datasets give it.
+    """
+    if isinstance(image, tuple):
+        image = image[0]
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    if hasattr(image, "detach"):
+        image = image.detach().cpu().numpy()
+    pixels = np.asarray(image)
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3) and pixels.shape[-1] not in (1, 3):
+        pixels = pixels.transpose(1, 2, 0)
+    if pixels.dtype != np.uint8:
+        pixels = (pixels.clip(0, 1) * 255).round().astype(np.uint8)
+    return Image.fromarray(pixels.squeeze()).convert("RGB")
+
+
+def wrap(text: str, width: int, font: ImageFont.FreeTypeFont, most: int = 2) -> list[str]:
+    """The text in up to `most` lines of at most `width` pixels; what does not fit ends with …."""
+    lines = [""]
+    for paragraph in str(text).split("\n"):
+        for word in paragraph.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if font.getlength(longer) <= width or not lines[-1]:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        lines.append("")
+    lines = [line for line in lines if line]
+    if len(lines) > most:
+        lines[most - 1] += "…"
+    for number, line in enumerate(lines[:most]):
+        while font.getlength(lines[number]) > width and len(line) > 1:
+            line = line.rstrip("…")[:-1]
+            lines[number] = f"{line}…"
+    return lines[:most]
+
+
+def tile(
+    images: Sequence,
+    captions: Sequence[str] = (),
+    columns: int = 8,
+    colours: Sequence[str] = (),
+    width: int = SHEET,
+) -> Image.Image:
+    """Images side by side in a grid, each with its caption (and colour, where given) above it."""
+    columns = max(1, min(columns, len(images)))
+    side = min(LARGEST_TILE, (width + GAP) // columns - GAP)
+    font = find_font()
+    texts = [wrap(caption, side, font) for caption in captions]
+    above = (TEXT + 4) * max(map(len, texts), default=0)
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * (side + GAP) - GAP, rows * (side + above + GAP)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        left, top = column * (side + GAP), row * (side + above + GAP)
+        if number < len(texts):
+            colour = colours[number] if len(colours) else "black"
+            for line, text in enumerate(reversed(texts[number]), 1):
+                pen.text((left, top + above - line * (TEXT + 4)), text, colour, font)
+        shown = to_image(image)
+        small = max(shown.size) <= side // 2  # a kernel or feature map: its pixels are the message
+        method = Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR
+        shown = ImageOps.contain(shown, (side, side), method)
+        sheet.paste(shown, (left + (side - shown.width) // 2, top + above))
+    return sheet
+
+
+def stack(parts: Sequence[str | Image.Image], width: int = 0) -> Image.Image:
+    """Lines of text and images below each other; a text that starts with `# ` is a heading."""
+    blocks = []
+    wide = max([width, *(part.width for part in parts if isinstance(part, Image.Image))])
+    for part in parts:
+        if isinstance(part, str):
+            font = find_font(TEXT + 3, bold=True) if part.startswith("# ") else find_font()
+            lines = wrap(part.removeprefix("# "), wide or SHEET, font, most=3)
+            block = Image.new("RGB", (wide or SHEET, 4 + len(lines) * (font.size + 6)), "white")
+            text = "\n".join(lines)
+            ImageDraw.Draw(block).multiline_text((0, 2), text, "black", font, spacing=4)
+            part = block
+        blocks.append(part)
+    sheet = Image.new("RGB", (max(b.width for b in blocks), sum(b.height for b in blocks)), "white")
+    top = 0
+    for block in blocks:
+        sheet.paste(block, (0, top))
+        top += block.height
+    return sheet
+
+
+def show_images(
+    images: Sequence,
+    titles: Sequence[str] = (),
+    columns: int = 8,
+    title: str = "",
+    correct: Sequence[bool] = (),
+) -> Drawing:
+    """A grid of images (see `to_image`), each with its title above it.
+
+    `correct` marks each title with ✔ or ✘, and with a colour.
+    """
+    captions, words = [str(name) for name in titles], [" ".join(str(n).split()) for n in titles]
+    colours = []
+    if len(correct):
+        captions = [f"{'✔' if c else '✘'} {n}" for n, c in zip(captions, correct, strict=True)]
+        words = [n if c else f"{n} (wrong)" for n, c in zip(words, correct, strict=True)]
+        colours = [DARK_GREEN if c else DARK_RED for c in correct]
+    sheet = tile(images, captions, columns, colours)
+    if title:
+        sheet = stack([f"# {title}", sheet])
+    spoken = ", ".join(words)
+    if len(words) > LISTED:  # a long list is no description: how many of each
+        counts = Counter(words).most_common()
+        spoken = ", ".join(f"{count} {shorten(name, 40)}" for name, count in counts[:LISTED])
+        spoken += f" and {len(counts) - LISTED} others" if len(counts) > LISTED else ""
+    description = f"{title or 'Images'} ({len(images)})"
+    return Drawing(sheet, f"{description}: {spoken}" if spoken else description, photographic=True)

@@ -1,0 +1,241 @@
+"""The house style: a figure with its description in words, colours, markers, names and axes."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from PIL import Image
+
+# Okabe and Ito's palette, told apart with every kind of colour vision
+# (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#666666"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW)
+# One marker, line style and hatch beside each colour: for every kind of eye, and for printers.
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":")
+HATCHES = ("", "///", "...", "xxx")
+SHOWN_CLASSES = len(COLOURS)  # more than these are "others", in grey
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 13,
+    "figure.dpi": 160,
+    "figure.titlesize": 13,
+    "font.size": 12,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "savefig.facecolor": "white",
+    "text.parse_math": False,  # a class may be called "$ale$"
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+}
+styled = matplotlib.rc_context(STYLE)  # a decorator: what a function draws is in the house style
+PERCENT = matplotlib.ticker.FuncFormatter(lambda value, _: f"{100 * value:.4g} %")
+SHOWN_WIDTH = 110  # pixels on the page for an inch of a figure, which has 160 for sharp screens
+
+
+class Drawing:
+    """A figure and what it shows in words (the alternative text of the image in a notebook)."""
+
+    def __init__(
+        self, figure: Figure | Image.Image, description: str, photographic: bool = False
+    ) -> None:
+        self.figure = figure
+        self.description = description
+        self.format = (
+            "jpeg" if photographic else "png"
+        )  # a grid of photographs is ten times smaller
+
+    @property
+    def width(self) -> int:
+        """Pixels that the image is wide on a page."""
+        if isinstance(self.figure, Image.Image):
+            return self.figure.width
+        return round(self.figure.get_figwidth() * SHOWN_WIDTH)
+
+    def save(self) -> bytes:
+        """The image file's bytes."""
+        buffer = io.BytesIO()
+        quality = {"quality": 85} if self.format == "jpeg" else {}
+        if isinstance(self.figure, Image.Image):
+            self.figure.save(buffer, format=self.format, **quality)
+        else:
+            with matplotlib.rc_context(STYLE):
+                self.figure.savefig(buffer, format=self.format, pil_kwargs=quality)
+        return buffer.getvalue()
+
+    def to_html(self) -> str:
+        """The image inside its HTML tag, for a control that changes it."""
+        data = base64.b64encode(self.save()).decode()
+        text = html.escape(self.description, quote=True)
+        return (
+            f'<img src="data:image/{self.format};base64,{data}" width="{self.width}" alt="{text}">'
+        )
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        kind = f"image/{self.format}"
+        data = {kind: base64.b64encode(self.save()).decode(), "text/plain": self.description}
+        return data, {kind: {"alt": self.description, "width": self.width}}
+
+
+class Style(NamedTuple):
+    """How one run, class or line looks in a figure."""
+
+    label: str
+    colour: str
+    marker: str
+    dash: str
+
+
+def find_styles(names: Sequence[str]) -> list[Style]:
+    """A style for each name: a run of the course looks the same in every figure.
+
+    Runs are known by their name or their label; other names get what the runs of all figures
+    leave, unless there is no run among these.
+    """
+    from utils.runs import RUNS  # not above: it imports torch, which most figures need not
+
+    runs = {key: run for name, run in RUNS.items() for key in (name, run.label)}
+    taken = {run.colour for run in RUNS.values()} if any(name in runs for name in names) else set()
+    free = [look for look in zip(COLOURS, MARKERS, strict=True) if look[0] not in taken]
+    styles, place = [], 0
+    for name in names:
+        if name in runs:
+            run = runs[name]
+            dash = DASHES[list(RUNS.values()).index(run) % len(DASHES)]
+            styles.append(Style(run.label, run.colour, run.marker, dash))
+        else:
+            dash = DASHES[(place + len(taken)) % len(DASHES)]
+            styles.append(Style(str(name), *free[place % len(free)], dash))
+            place += 1
+    return styles
+
+
+def list_class_styles(labels: np.ndarray, names: Sequence[str]) -> list[tuple[np.ndarray, Style]]:
+    """(rows, style) for each class to be drawn: the largest have colour and marker, others grey."""
+    labels = np.asarray(labels)
+    counts = np.bincount(labels, minlength=len(names))
+    many = len(names) > SHOWN_CLASSES
+    largest = np.argsort(-counts, kind="stable")[: SHOWN_CLASSES - 1] if many else range(len(names))
+    chosen = sorted(int(number) for number in largest)
+    groups = [
+        (labels == number, Style(shorten(names[number]), COLOURS[place], MARKERS[place], "-"))
+        for place, number in enumerate(chosen)
+    ]
+    if many:
+        others = Style(f"{len(names) - len(chosen)} other classes", GREY, ".", "-")
+        groups.insert(0, (~np.isin(labels, chosen), others))  # first, so that they lie below
+    return groups
+
+
+def make_axes(
+    rows: int = 1, columns: int = 1, width: float = 7, height: float = 3.5
+) -> tuple[Figure, np.ndarray]:
+    """A figure in the house style and its axes as an array [rows, columns]; sizes in inches."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, axes
+
+
+def shorten(name: str, length: int = 22) -> str:
+    """A name that fits into a figure: `a_very_long_class_nam…`."""
+    name = " ".join(str(name).split())
+    return name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+
+
+def darken(colour: str) -> tuple[float, ...]:
+    """The colour as ink: text in the palette's light colours cannot be read on white."""
+    return tuple(0.7 * part for part in matplotlib.colors.to_rgb(colour))
+
+
+def format_percent(share: float) -> str:
+    """`97.3 %`, and `97 %` where there is nothing behind the point."""
+    return f"{round(100 * share, 1):g} %"
+
+
+def format_number(value: float) -> str:
+    """Three digits, and no power of ten where people say thousands."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+class PlainLogFormatter(matplotlib.ticker.LogFormatter):
+    """Names the ticks that matplotlib would name, and writes 0.6 where it would write 6e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.12g}" if super().__call__(x, pos) else ""
+
+
+def write_plainly(axis: matplotlib.axis.Axis) -> None:
+    """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
+    axis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
+    axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
+
+
+def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write (x, y, text, colour) at the right ends of lines, moved apart where they are close.
+
+    Call it when all else is drawn: the limits of the axis stay as they are then.
+    """
+    axis.set_ylim(axis.get_ylim())
+    to_axis = axis.transData + axis.transAxes.inverted()
+    gap = 0.19 / (axis.figure.get_figheight() - 1)  # of the axis: a line of 11 pt
+    placed = sorted((to_axis.transform((x, y))[1], x, text, colour) for x, y, text, colour in ends)
+    heights: list[float] = []
+    for height, *_ in placed:
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    excess = np.mean([new - old for new, (old, *_) in zip(heights, placed, strict=True)] or [0])
+    right = max((end[0] for end in ends), default=0)
+    for height, (_, _, text, colour) in zip(heights, placed, strict=True):
+        axis.annotate(
+            text,
+            (right, height - excess),
+            (8, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+            color=darken(colour),
+            annotation_clip=False,
+        )
+
+
+def draw_box(
+    axis: Axes, centre: tuple[float, float], size: tuple[float, float], text: str, colour: str
+) -> None:
+    """A tinted box around its text; `centre` is (x, y), `size` is (width, height)."""
+    (x, y), (width, height) = centre, size
+    box = FancyBboxPatch(
+        (x - width / 2, y - height / 2),
+        width,
+        height,
+        boxstyle="round,pad=0,rounding_size=0.12",
+        facecolor=(*matplotlib.colors.to_rgb(colour), 0.25),
+        edgecolor=colour,
+        linewidth=1.2,
+    )
+    axis.add_patch(box)
+    axis.text(x, y, text, ha="center", va="center", fontsize=11)
+
+
+def draw_arrow(axis: Axes, points: Sequence[tuple[float, float]], colour: str = "black") -> None:
+    """A line through the points with a head at the last one."""
+    across, up = zip(*points[:-1], strict=True)
+    axis.plot(across, up, color=colour, linewidth=1.6, solid_joinstyle="round")
+    style = {"arrowstyle": "-|>", "mutation_scale": 12, "shrinkA": 0, "shrinkB": 0}
+    axis.add_patch(FancyArrowPatch(points[-2], points[-1], color=colour, lw=1.6, **style))
+
+
+def hide_axes(axis: Axes) -> None:
+    """No frame and no ticks: for images and drawings, whose titles stay."""
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
