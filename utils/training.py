@@ -1,231 +1,216 @@
-"""One training loop for every network of the course, with history, checkpoints and exact resume."""
+"""The loop of notebook 02, and `fit`: the same loop with history and exact resume."""
 
-import math
+import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from utils.augmentation import Augmentation, crop_center, draw_views
-from utils.checkpoints import describe_training, read_checkpoint, write_checkpoint
-from utils.models import set_training_mode
-from utils.pictures import Pictures, make_loader
-from utils.precision import autocast, make_scaler
-from utils.processes import ONE_PROCESS, OneProcess
-from utils.settings import release_freed_memory
-from utils.weights import Preprocessing
+from utils.data import fingerprint
+from utils.files import is_whole, put_aside, write_atomically
 
-# All channels of a pixel beside each other: convolutions run up to twice as fast that way.
-LAYOUT = torch.channels_last
-# Pictures at once where nothing is learned. On processors more are no faster and need more memory.
-INFERENCE_BATCH = {"cpu": 16, "cuda": 64, "mps": 64}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: what decides the final weights, apart from model and pictures."""
-
-    epochs: int
-    preprocessing: Preprocessing
-    augmentation: Augmentation | None = Augmentation()  # None: the same centre crop every time
-    batch_size: int = 32
-    seed: int = 0
-    evaluations_per_epoch: int = 1  # more: measured and saved within the epoch as well
-    freeze_statistics: bool = False  # keep all batch norm in eval mode
-    largest_gradient: float | None = None  # norm to which gradients are clipped
-    device: str = "cpu"
-    precision: str = "float32"
+History = dict[str, list[float]]
+QUANTITIES = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+)
+LONGEST_VALUE = 60  # characters of a setting that are shown where two checkpoints differ
+criterion = nn.CrossEntropyLoss()
 
 
-@dataclass
-class History:
-    """One number an evaluation in each list; losses are means over pictures, accuracies in 0..1."""
+def train_one_epoch(
+    model: nn.Module, loader: DataLoader, optimizer: Optimizer
+) -> tuple[float, float]:
+    """Show every training image once; mean loss and accuracy on the way."""
+    model.train()
+    device = next(model.parameters()).device
+    loss_sum, correct, seen = 0.0, 0, 0
+    for images, labels in tqdm(loader, leave=False):
+        images, labels = images.to(device), labels.to(device)
+        logits = model(images)
+        loss = criterion(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss_sum += loss.item() * len(labels)
+        correct += (logits.argmax(dim=1) == labels).sum().item()
+        seen += len(labels)
+    return loss_sum / seen, correct / seen
 
-    train_loss: list[float] = field(default_factory=list)  # of pictures shown since the last one
-    train_accuracy: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
 
-    def append(self, **numbers: float) -> None:
-        for name, number in numbers.items():
-            getattr(self, name).append(number)
+@torch.no_grad()
+def evaluate(model: nn.Module, loader: DataLoader) -> tuple[float, float]:
+    """Mean loss and accuracy over all images of a loader: nothing is learned, dropout is off."""
+    model.eval()
+    device = next(model.parameters()).device
+    loss_sum, correct, seen = 0.0, 0, 0
+    for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
+        logits = model(images)
+        loss_sum += criterion(logits, labels).item() * len(labels)
+        correct += (logits.argmax(dim=1) == labels).sum().item()
+        seen += len(labels)
+    return loss_sum / seen, correct / seen
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network says about every picture of a split."""
-
-    logits: torch.Tensor  # float32 [N, classes]
-    labels: torch.Tensor  # int64 [N]
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy over the pictures."""
-        return F.cross_entropy(self.logits, self.labels).item()
-
-    @property
-    def correct(self) -> int:
-        return (self.logits.argmax(dim=1) == self.labels).sum().item()
-
-    @property
-    def accuracy(self) -> float:
-        """Correct ÷ seen."""
-        return self.correct / len(self.labels)
+@torch.no_grad()
+def collect_logits(model: nn.Module, loader: DataLoader) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits float32 [N, classes] and labels int64 [N] of all images of a loader, on the CPU."""
+    model.eval()
+    device = next(model.parameters()).device
+    logits, labels = [], []
+    for images, batch_labels in loader:
+        logits.append(model(images.to(device)).cpu())
+        labels.append(batch_labels)
+    return torch.cat(logits), torch.cat(labels)
 
 
 def fit(
     model: nn.Module,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
     optimizer: Optimizer,
-    train: Pictures,
-    validation: Pictures,
-    plan: Plan,
+    epochs: int,
     schedule: LRScheduler | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[History], object] | None = None,
-    stop: Callable[[History], bool] | None = None,
-    processes: OneProcess = ONE_PROCESS,
 ) -> History:
-    """Train `model` in place for `plan.epochs` epochs and return its history.
+    """Train `model` in place for `epochs` epochs; one number an epoch in each list of the history.
 
-    Each epoch (or part of one that is evaluated) draws its order, views and dropout from
-    `plan.seed` and its own number alone. So a training that was interrupted goes on from
-    `checkpoint` and ends with exactly the weights of one that was not. `schedule` steps once a
-    batch. After each evaluation `on_epoch` gets the history; where `stop` says so, it was the last.
-    `processes` share the pictures of each batch and of each evaluation (see utils.distributed).
+    Every epoch draws its order, views and dropout from the seed that `torch.manual_seed` was last
+    given, and from its own number. So a training that was interrupted goes on from `checkpoint` and
+    ends with exactly the weights of one that was not. `schedule` steps after each batch; `on_epoch`
+    gets the history after each epoch.
     """
-    model.to(plan.device, memory_format=LAYOUT)
-    release_freed_memory()
-    history = History()
-    scaler = make_scaler(plan.device, plan.precision)
-    if checkpoint is not None:
-        identity = describe_training(model, optimizer, train, plan, schedule)
-        saved = processes.ask_first(lambda: read_checkpoint(checkpoint, identity))
-        if saved is not None:
-            model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            scaler.load_state_dict(saved["scaler"])
-            if schedule is not None:
-                schedule.load_state_dict(saved["schedule"])
-            history = History(**saved["history"])
-    network, own_plan = processes.wrap(model, plan), processes.divide(plan)
-    parts = divide_epochs(train, plan)
-    while len(history.seconds) < len(parts) and not (stop is not None and stop(history)):
-        part = len(history.seconds)
-        start = time.perf_counter()
-        torch.manual_seed(processes.vary_seed(plan.seed * 1_000_003 + part))
-        shown = processes.share_training(parts[part], plan, part)
-        loss, accuracy = processes.average(
-            *train_one_epoch(network, optimizer, shown, own_plan, scaler, schedule)
-        )
-        seconds = time.perf_counter() - start
-        result = evaluate(model, validation, plan, processes)
-        history.append(
-            train_loss=loss,
-            train_accuracy=accuracy,
-            validation_loss=result.loss,
-            validation_accuracy=result.accuracy,
-            seconds=seconds,
-        )
-        if checkpoint is not None and processes.is_first:
-            content = {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scaler": scaler.state_dict(),
-                "schedule": schedule.state_dict() if schedule is not None else None,
-                "history": asdict(history),
-            }
-            write_checkpoint(checkpoint, identity, content)
-        if on_epoch is not None:
-            on_epoch(history)
-    release_freed_memory()
+    seed = torch.initial_seed()
+    history: History = {name: [] for name in QUANTITIES}
+    identity = describe_training(model, train_loader, optimizer, seed)
+    identity |= {"schedule": f"{type(schedule).__name__}, {epochs} epochs" if schedule else "none"}
+    saved = read_checkpoint(checkpoint, identity) if checkpoint else None
+    if saved:
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        if schedule is not None:
+            schedule.load_state_dict(saved["schedule"])
+        history = saved["history"]
+    stepping = schedule and optimizer.register_step_post_hook(lambda *_: schedule.step())
+    with torch.random.fork_rng():
+        for epoch in range(len(history["seconds"]), epochs):
+            start = time.perf_counter()
+            torch.manual_seed((1000 * seed + epoch) % 2**63)
+            train_loss, train_accuracy = train_one_epoch(model, train_loader, optimizer)
+            seconds = time.perf_counter() - start
+            numbers = train_loss, train_accuracy, *evaluate(model, validation_loader), seconds
+            for name, number in zip(QUANTITIES, numbers, strict=True):
+                history[name].append(number)
+            if checkpoint:
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                state |= {"schedule": schedule.state_dict() if schedule else None}
+                write_checkpoint(checkpoint, identity, state | {"history": history})
+            if on_epoch:
+                on_epoch(history)
+    if stepping:
+        stepping.remove()
     return history
 
 
-def divide_epochs(train: Pictures, plan: Plan) -> list[Dataset]:
-    """What is shown between one evaluation and the next, for all of the training.
+def describe_training(
+    model: nn.Module, loader: DataLoader, optimizer: Optimizer, seed: int
+) -> dict[str, str]:
+    """What decides the final weights, by name. More epochs may follow."""
+    layers = f"{model} {[(tuple(p.shape), p.requires_grad) for p in model.parameters()]}"
+    groups = [
+        {name: value for name, value in group.items() if name not in ("params", "lr")}
+        | {"learning_rate": group.get("initial_lr", group["lr"]), "tensors": len(group["params"])}
+        for group in optimizer.param_groups
+    ]
+    dataset = loader.dataset
+    transform = getattr(getattr(dataset, "dataset", dataset), "transform", None)
+    return {
+        "network": f"{type(model).__name__} {hashlib.sha256(layers.encode()).hexdigest()[:8]}",
+        "images": fingerprint(dataset),
+        "transform": " ".join(str(transform).split()),
+        "batch size": str(loader.batch_size),
+        "optimizer": f"{type(optimizer).__name__} {groups}",
+        "seed": str(seed),
+    }
 
-    The parts of an epoch share its pictures at random, in whole batches: it keeps its number of
-    steps. There are fewer parts than asked for where there are fewer batches.
+
+def write_checkpoint(path: Path, identity: dict[str, str], content: dict) -> None:
+    """Save `content` (tensors, numbers, lists, dicts of them) with what made it.
+
+    The checkpoint before it stays beside it as `<name>.previous`, for the case that this one is
+    damaged. Raises CourseError where the disk is full or may not be written to.
     """
-    batches = math.ceil(len(train) / plan.batch_size)
-    count = min(plan.evaluations_per_epoch, batches)
-    if count == 1:
-        return [train] * plan.epochs
-    bounds = [plan.batch_size * (batches * place // count) for place in range(count + 1)]
-    parts = []
-    for epoch in range(plan.epochs):
-        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + epoch)
-        order = torch.randperm(len(train), generator=generator).tolist()
-        parts += [Subset(train, order[low:high]) for low, high in pairwise(bounds)]
-    return parts
+    if path.is_file():
+        path.replace(find_previous(path))
+    write_atomically(path, lambda file: torch.save({"identity": identity, **content}, file))
 
 
-def train_one_epoch(
-    model: nn.Module,
-    optimizer: Optimizer,
-    train: Dataset,
-    plan: Plan,
-    scaler: torch.amp.GradScaler,
-    schedule: LRScheduler | None = None,
-) -> tuple[float, float]:
-    """Show every training picture once; returns the mean loss and the accuracy on the way."""
-    set_training_mode(model, plan.freeze_statistics)
-    loss_sum, correct, seen = 0.0, 0, 0
-    for images, labels in tqdm(make_loader(train, plan.batch_size, shuffle=True), leave=False):
-        inputs, labels = draw_inputs(images, plan), labels.to(plan.device)
-        optimizer.zero_grad()
-        with autocast(plan.device, plan.precision):
-            logits = model(inputs)
-            loss = F.cross_entropy(logits, labels)
-        scaler.scale(loss).backward()
-        if plan.largest_gradient is not None:
-            scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(model.parameters(), plan.largest_gradient)
-        scaler.step(optimizer)
-        scaler.update()
-        if schedule is not None:
-            schedule.step()
-        loss_sum += loss.detach() * len(labels)
-        correct += (logits.argmax(dim=1) == labels).sum()
-        seen += len(labels)
-    return float(loss_sum) / seen, int(correct) / seen
+def read_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
+    """The newest state that can be read and was made by the same training; None where there is none.
+
+    A file that cannot be read, or was made by another network, dataset or setting, is put aside
+    under another name, and lines say so. States of a GPU are read on a CPU, too.
+    """
+    found, passed_over = None, []
+    for candidate in (path, find_previous(path)):
+        if not candidate.is_file():
+            continue
+        try:
+            saved = load_tensors(candidate)
+            difference = describe_difference(saved["identity"], identity)
+        except Exception as error:  # torch.load raises many kinds for damaged files
+            aside = put_aside(candidate, "damaged")
+            passed_over.append(f"{candidate.name} is damaged ({type(error).__name__}): kept as")
+        else:
+            if not difference:
+                found = saved
+                break
+            aside = put_aside(candidate, "other")
+            passed_over.append(f"{candidate.name} is of another training ({difference}): kept as")
+        passed_over[-1] += f" {aside.name}."
+    if passed_over:
+        print("\n".join(f"The checkpoint {sentence}" for sentence in passed_over))
+        before = "the checkpoint before it" if found else "the beginning"
+        print(f"Training goes on from {before}.")
+    return found
 
 
-def draw_inputs(images: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """Training inputs from decoded pictures: random views, or centre crops without augmentation."""
-    images = images.to(plan.device, non_blocking=True)
-    if plan.augmentation is None:
-        inputs = crop_center(images, plan.preprocessing)
-    else:
-        inputs = draw_views(images, plan.preprocessing, plan.augmentation)
-    return inputs.contiguous(memory_format=LAYOUT)
+def load_tensors(path: Path) -> dict:
+    """What torch.save wrote, on the CPU. Raises an exception of some kind for a damaged file.
+
+    Nothing but tensors, numbers, texts and their collections is read: a pickle may carry code.
+    """
+    # torch.load passes over the checksums that torch.save has written: a changed weight would pass.
+    if not is_whole(path):
+        raise ValueError("wrong checksum")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def evaluate(
-    model: nn.Module, pictures: Pictures, plan: Plan, processes: OneProcess = ONE_PROCESS
-) -> Evaluation:
-    """Logits for every picture, in order: eval mode, centre crop, no randomness, no gradients."""
-    # Outside of inference mode, or the moved weights could never have gradients again.
-    model.to(plan.device, memory_format=LAYOUT).eval()
-    batch_size = INFERENCE_BATCH[plan.device]
-    logits, labels = [], []
-    with torch.inference_mode(), autocast(plan.device, plan.precision):
-        for images, batch_labels in make_loader(processes.share_evaluation(pictures), batch_size):
-            inputs = crop_center(images.to(plan.device), plan.preprocessing)
-            outputs = model(inputs.contiguous(memory_format=LAYOUT))
-            logits.append(outputs.float().cpu())
-            labels.append(batch_labels)
-    logits, labels = (
-        processes.collect(torch.cat(rows), len(pictures)) for rows in (logits, labels)
+def describe_difference(theirs: dict[str, str], ours: dict[str, str]) -> str:
+    """Each entry that differs, with both values, shortened; "" if none does."""
+
+    def shorten(value: str | None) -> str:
+        text = str(value)
+        return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+    return "; ".join(
+        f"{name}: {shorten(theirs.get(name))} there, {shorten(ours.get(name))} here"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
     )
-    return Evaluation(logits, labels)
+
+
+def find_previous(path: Path) -> Path:
+    """Where the checkpoint before the newest lies."""
+    return path.with_name(f"{path.name}.previous")
