@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from utils import transfer
+from utils.download import transfer
 
 # `make soak` gives the generated files more tries, and other ones each time.
 settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
