@@ -35,7 +35,7 @@ class Loaders(NamedTuple):
 
 
 def make_transforms(settings: Settings) -> tuple[Callable, Callable]:
-    """Notebook 01's two transforms, for training and for testing: PIL image → float [3, 224, 224]."""
+    """Notebook 01's transforms, for training and for testing: image → float [3, 224, 224]."""
     to_tensor = [
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
@@ -79,8 +79,8 @@ def split_rows(folder: ImageFolder, share: float) -> tuple[list[int], list[int]]
     smallest = min(np.bincount(folder.targets))
     if smallest < 2 or len(folder) * share < len(folder.classes):
         raise CourseError(
-            f"{folder.root} has too few images to set some aside for validation (the smallest class "
-            f"has {smallest}): add images until every class has ten or more."
+            f"{folder.root} has too few images to set some aside for validation (the smallest "
+            f"class has {smallest}): add images until every class has ten or more."
         )
     rows = range(len(folder))
     return train_test_split(rows, test_size=share, stratify=folder.targets, random_state=0)

@@ -134,7 +134,7 @@ def find_run(settings: Settings, name: str, loaders: Loaders | None = None) -> R
 
 
 def load_run(settings: Settings, name: str) -> nn.Module:
-    """The network of a saved run, in eval mode on the CPU. Raises CourseError where there is none."""
+    """The network of a saved run, in eval mode on the CPU. Raises CourseError without one."""
     run = find_run(settings, name)
     if run is None:
         there = [other for other in RUNS if find_run(settings, other)]

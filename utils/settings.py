@@ -39,7 +39,7 @@ PROFILES = {
     "full": Profile("full", "resnet101", 10, 0.1, "839 MB of photographs, 171 MB of weights"),
 }
 BACKBONES = ("resnet101", "efficientnet_lite0")
-# Mean and standard deviation (red, green, blue, of values in 0..1) that the weights were trained on.
+# Mean and standard deviation (red, green, blue, of values in 0..1) that the weights expect.
 CHANNELS = {
     "resnet101": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "efficientnet_lite0": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),

@@ -157,7 +157,7 @@ def write_checkpoint(path: Path, identity: dict[str, str], content: dict) -> Non
 
 
 def read_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
-    """The newest state that can be read and was made by the same training; None where there is none.
+    """The newest state that can be read and was made by the same training, or None.
 
     A file that cannot be read, or was made by another network, dataset or setting, is put aside
     under another name, and lines say so. States of a GPU are read on a CPU, too.
