@@ -1,172 +1,224 @@
-"""Figures of fine-tuning: memory, the range test, regimes on one time axis, averaged weights."""
+"""Figures of unfreezing: seeds, pairs of answers, memory, the range test, averaged weights."""
 
-from matplotlib.ticker import PercentFormatter
+from collections.abc import Sequence
 
-from utils.drawings import BLUE, GREY, RED, Drawing, colour_of, hatch_of, make_axes, marker_of
-from utils.plots import write_plainly
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+from utils.plots.images import SHEET, TEXT, find_font, stack, tile
+from utils.plots.style import (
+    COLOURS,
+    GREY,
+    HATCHES,
+    PERCENT,
+    Drawing,
+    find_styles,
+    format_percent,
+    label_ends,
+    make_axes,
+    styled,
+    write_plainly,
+)
 
 
-def plot_memory(rows: dict[str, dict[str, float]], title: str = "") -> Drawing:
+@styled
+def plot_two_by_two(
+    accuracies: dict[str, dict[str, Sequence[float]]],
+    chance: float,
+    reference: tuple[str, float] | None = None,
+    title: str = "",
+) -> Drawing:
+    """Accuracies of several seeds as dots, `accuracies[rate][statistics]`, beside chance.
+
+    A column for each rate, a colour and marker for each way with the statistics; `reference` is a
+    named accuracy to compare with, such as the frozen network's.
+    """
+    figure, axes = make_axes(width=7.5, height=4)
+    axis = axes[0, 0]
+    ways = list(next(iter(accuracies.values())))
+    spoken = []
+    for place, (rate, by_way) in enumerate(accuracies.items()):
+        for number, (way, values) in enumerate(by_way.items()):
+            colour, marker = COLOURS[2 + number], "sD"[number % 2]
+            middle = place + 0.36 * (number - (len(ways) - 1) / 2)
+            across = middle + np.linspace(-0.07, 0.07, len(values)) * (len(values) > 1)
+            label = way if place == 0 else None
+            look = {"color": colour, "marker": marker, "markersize": 9}
+            axis.plot(across, values, ls="", label=label, alpha=0.85, **look)
+            mean = format_percent(float(np.mean(values)))
+            below = (middle, min(values))
+            axis.annotate(
+                mean, below, (0, -20), textcoords="offset points", ha="center", fontsize=11
+            )
+            listed = ", ".join(map(format_percent, values))
+            spoken.append(f"{rate}, {way}: {listed}")
+    marks = {"chance": chance} | ({reference[0]: reference[1]} if reference else {})
+    axis.set_xlim(-0.5, len(accuracies) - 0.5)
+    ends = []
+    for (name, level), dash in zip(marks.items(), (":", "--"), strict=False):
+        axis.axhline(level, color="black", ls=dash, lw=1.3, zorder=0)
+        ends.append((len(accuracies) - 0.5, level, f"{name}, {format_percent(level)}", "black"))
+        spoken.append(f"{name} {format_percent(level)}")
+    axis.set_xticks(range(len(accuracies)), list(accuracies))
+    axis.margins(y=0.16)
+    axis.yaxis.set_major_formatter(PERCENT)
+    axis.set(ylabel="accuracy", title=title)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
+    label_ends(axis, ends)
+    return Drawing(figure, f"{title or 'Accuracy by rate and statistics'}: {'; '.join(spoken)}")
+
+
+def plot_paired_table(
+    before: Sequence[bool],
+    after: Sequence[bool],
+    images: Sequence,
+    names: tuple[str, str] = ("frozen", "unfrozen"),
+    title: str = "",
+) -> Drawing:
+    """The four ways in which two networks answer the same images, counted and with some of them.
+
+    `before` and `after` say which answers are right, in the order of `images`.
+    """
+    before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    wide, shown, high = SHEET // 2 - 12, 5, 160
+    sheet = Image.new("RGB", (SHEET, 2 * high), "white")
+    pen = ImageDraw.Draw(sheet)
+    spoken = []
+    for number, (old, new) in enumerate(((1, 1), (1, 0), (0, 1), (0, 0))):
+        rows = np.flatnonzero((before == old) & (after == new))
+        left, top = 4 + number % 2 * (SHEET // 2), number // 2 * high
+        kind = {(1, 0): "lost: ", (0, 1): "gained: "}.get((old, new), "")
+        mark = " · ".join(
+            f"{name} {'✔' if right else '✘'}" for name, right in zip(names, (old, new), strict=True)
+        )
+        pen.rectangle((left - 4, top, left + wide + 4, top + high - 8), outline="#999999", width=2)
+        pen.text((left + 6, top + 6), f"{len(rows):,}", "black", find_font(26, bold=True))
+        words = f"{kind}{mark}"
+        pen.text((left + 96, top + 12), words, "black", find_font(TEXT))
+        if len(rows):
+            some = [images[int(row)] for row in rows[:shown]]
+            some = [*some, *[Image.new("RGB", (9, 9), "white")] * (shown - len(some))]
+            sheet.paste(tile(some, columns=shown, width=wide - 8), (left + 6, top + 44))
+        states = [
+            f"{n} {'right' if r else 'wrong'}" for n, r in zip(names, (old, new), strict=True)
+        ]
+        spoken.append(f"{len(rows):,} {' and '.join(states)}")
+    if title:
+        sheet = stack([f"# {title}", sheet])
+    text = f"{title or 'Answers to the same images'} ({len(before):,}): {', '.join(spoken)}"
+    return Drawing(sheet, text, photographic=True)
+
+
+@styled
+def plot_memory(
+    rows: dict[str, dict[str, float]], title: str = "Memory kept for the backward pass"
+) -> Drawing:
     """Bytes by network and purpose, as bars of several parts, in megabytes."""
-    figure, axes = make_axes(width=8, height=1.2 + 0.5 * len(rows))
+    figure, axes = make_axes(width=8, height=1.9 + 0.5 * len(rows))
     axis = axes[0, 0]
     left = dict.fromkeys(rows, 0.0)
-    for number, part in enumerate(next(iter(rows.values()))):
-        values = [row[part] / 1e6 for row in rows.values()]
-        axis.barh(list(rows), values, left=list(left.values()), label=part, edgecolor="white",
-                  color=colour_of(number), hatch=hatch_of(number))  # fmt: skip
+    for number, purpose in enumerate(next(iter(rows.values()))):
+        values = [row[purpose] / 1e6 for row in rows.values()]
+        look = {"color": COLOURS[number], "hatch": HATCHES[number % 4], "edgecolor": "white"}
+        axis.barh(list(rows), values, left=list(left.values()), label=purpose, **look)
         left = {name: left[name] + value for name, value in zip(rows, values, strict=True)}
     for place, total in enumerate(left.values()):
-        axis.annotate(f"{total:,.0f} MB", (total, place), (4, 0), textcoords="offset points",
-                      va="center")  # fmt: skip
+        axis.annotate(
+            f"{total:,.0f} MB", (total, place), (5, 0), textcoords="offset points", va="center"
+        )
     axis.invert_yaxis()
-    axis.margins(x=0.15)
+    axis.margins(x=0.18)
+    axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
     axis.set(xlabel="megabytes", title=title)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.45, -0.3), ncols=4, fontsize=9)
+    if len(next(iter(rows.values()))) > 1:
+        figure.legend(loc="outside lower center", ncols=4)
     spoken = "; ".join(
-        f"{name} {left[name]:,.0f} megabytes: "
-        + ", ".join(f"{part} {value / 1e6:,.0f}" for part, value in row.items())
+        f"{name} {left[name]:,.0f} megabytes ("
+        + ", ".join(f"{purpose} {value / 1e6:,.0f}" for purpose, value in row.items())
+        + ")"
         for name, row in rows.items()
     )
-    return Drawing(figure, f"{title or 'Memory'}. {spoken}")
+    return Drawing(figure, f"{title}: {spoken}")
 
 
+@styled
 def plot_range_test(
-    rates: list[float], losses: list[float], smoothed: list[float], marks: dict[str, float]
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float],
+    marks: dict[str, float],
 ) -> Drawing:
     """Loss of each batch and its running mean against the rate, with named rates marked."""
-    figure, axes = make_axes(width=7.5, height=3.4)
+    figure, axes = make_axes(width=7.5, height=3.8)
     axis = axes[0, 0]
-    axis.plot(rates, losses, "o", color=GREY, markersize=3, alpha=0.6, label="each batch")
-    axis.plot(rates, smoothed, label="running mean")
-    for number, (name, rate) in enumerate(marks.items(), 1):
-        axis.axvline(rate, color=colour_of(number), ls=("--", ":")[number % 2], label=name)
-    axis.set(xlabel="learning rate (log scale)", ylabel="loss", xscale="log",
-             title="Range test: the loss while the steps grow")  # fmt: skip
-    axis.legend(fontsize=9)
-    spoken = ", ".join(f"{name} at {rate:.1e}" for name, rate in marks.items())
+    axis.plot(rates, losses, "o", color=GREY, markersize=4, alpha=0.6, label="each batch")
+    axis.plot(rates, smoothed, color=COLOURS[0], label="running mean")
+    for number, (name, rate) in enumerate(marks.items()):
+        colour, dash = COLOURS[number + 2], ("--", ":")[number % 2]
+        axis.axvline(rate, color=colour, ls=dash, label=f"{name}: {rate:.2g}")
+    axis.set(xlabel="learning rate (log scale)", ylabel="loss", xscale="log")
+    write_plainly(axis.xaxis)
+    axis.set_title("Range test: the loss while the steps grow")
+    axis.legend(loc="upper left")
+    spoken = ", ".join(f"{name} at {rate:.2g}" for name, rate in marks.items())
     return Drawing(
         figure,
-        f"Loss against learning rate: the running mean is {min(smoothed):.3f} at its lowest and "
-        f"{smoothed[-1]:.2f} at the end, at a rate of {rates[-1]:.1e}; {spoken}",
+        f"Loss against learning rate: the running mean is {min(smoothed):.3g} at its lowest and "
+        f"{smoothed[-1]:.3g} at the end, at a rate of {rates[-1]:.2g}; {spoken}",
     )
 
 
-def plot_rates(lines: dict[str, tuple]) -> Drawing:
-    """Learning rate of each parameter group by step: (steps, rates), on a log axis."""
-    figure, axes = make_axes(width=7.5, height=3.4)
-    axis = axes[0, 0]
-    for number, (name, (steps, rates)) in enumerate(lines.items()):
-        style = ("-", "--", ":", "-.")[number % 4]
-        axis.plot(steps, rates, style, label=name, color=colour_of(number))
-    highest = max(max(rates) for _, rates in lines.values())
-    axis.set(xlabel="step", ylabel="learning rate (log scale)", yscale="log",
-             ylim=(highest / 1000, highest * 1.5), title="Warm-up, then half a cosine")  # fmt: skip
-    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    spoken = ", ".join(f"{name} up to {max(rates):.1e}" for name, (_, rates) in lines.items())
-    return Drawing(figure, f"Learning rates by step, up in a line and down in a cosine: {spoken}")
-
-
-def plot_regimes(
-    regimes: dict[str, dict[str, list[float]]], baseline: dict[str, float], name: str
+@styled
+def plot_seeds(
+    runs: dict[str, Sequence[Sequence[float]]],
+    label: str = "validation loss",
+    reference: tuple[str, float] | None = None,
+    percent: bool = False,
 ) -> Drawing:
-    """Validation accuracy and loss against seconds, one line a regime, the baseline dotted.
+    """A quantity by epoch: for each name its seeds as thin lines, and their mean as a thick one."""
+    figure, axes = make_axes(width=7.5, height=4)
+    axis = axes[0, 0]
+    write = format_percent if percent else "{:.3g}".format
+    ends, spoken = [], []
+    for style, seeds in zip(find_styles(list(runs)), runs.values(), strict=True):
+        values = np.asarray(seeds, dtype=float)
+        epochs = range(1, values.shape[1] + 1)
+        axis.plot(epochs, values.T, color=style.colour, lw=0.9, alpha=0.7)
+        mean = values.mean(axis=0)
+        axis.plot(epochs, mean, color=style.colour, marker=style.marker, ls=style.dash, lw=2.5)
+        text = f"{style.label}, {write(float(mean[-1]))}"
+        ends.append((epochs[-1], float(mean[-1]), text, style.colour))
+        last = ", ".join(write(float(value)) for value in values[:, -1])
+        spoken.append(f"{style.label} ends at {last}, mean {write(float(mean[-1]))}")
+    if reference:
+        axis.axhline(reference[1], color="black", ls=":", lw=1.3)
+        ends.append((epochs[-1], reference[1], f"{reference[0]}, {write(reference[1])}", GREY))
+        spoken.append(f"{reference[0]} {write(reference[1])}")
+    if percent:
+        axis.yaxis.set_major_formatter(PERCENT)
+    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
+    axis.margins(y=0.1)
+    axis.set(xlabel="epoch", ylabel=label, title="Thin: one seed each. Thick: their mean")
+    label_ends(axis, ends)
+    return Drawing(figure, f"{label} by epoch, several seeds: {'; '.join(spoken)}")
 
-    Each regime has the lists `seconds`, `accuracy` and `loss`, of the same length.
-    """
+
+@styled
+def plot_path(paths: dict[str, tuple[Sequence, Sequence, Sequence]]) -> Drawing:
+    """Accuracy and loss of averaged weights: (shares of the way, accuracies, losses) by name."""
     figure, axes = make_axes(1, 2, 9, 3.6)
-    for axis, quantity in zip(axes[0], ("accuracy", "loss"), strict=True):
-        axis.axhline(baseline[quantity], color="black", ls=":", lw=1.5, label=name)
-        for number, (label, regime) in enumerate(regimes.items()):
-            axis.plot(regime["seconds"], regime[quantity], marker=marker_of(number), markersize=5,
-                      label=label, color=colour_of(number))  # fmt: skip
-        axis.set(xlabel="seconds of training", title=f"validation {quantity}")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    axes[0, 1].set_yscale("log")
-    write_plainly(axes[0, 1].yaxis)
-    axes[0, 0].legend(fontsize=8)
-    spoken = "; ".join(
-        f"{label} ends after {regime['seconds'][-1]:.0f} seconds at accuracy "
-        f"{regime['accuracy'][-1]:.1%}, loss {regime['loss'][-1]:.3f}"
-        for label, regime in regimes.items()
-    )
-    return Drawing(
-        figure,
-        f"Validation accuracy and loss by seconds. {name}: {baseline['accuracy']:.1%}, "
-        f"{baseline['loss']:.3f}; {spoken}",
-    )
-
-
-def plot_paths(paths: dict[str, tuple[list[float], list[float], list[float]]]) -> Drawing:
-    """Accuracy and loss of averaged weights: (parts of the way, accuracies, losses) by name."""
-    figure, axes = make_axes(1, 2, 9, 3.2)
-    for number, (name, (parts, *both)) in enumerate(paths.items()):
+    spoken = []
+    for style, (shares, *both) in zip(find_styles(list(paths)), paths.values(), strict=True):
+        look = {"color": style.colour, "marker": style.marker, "ls": style.dash}
         for axis, values in zip(axes[0], both, strict=True):
-            axis.plot(parts, values, marker=marker_of(number), markersize=4, label=name,
-                      color=colour_of(number))  # fmt: skip
+            axis.plot(shares, values, markersize=5, label=style.label, **look)
+        triples = zip(shares, *both, strict=True)
+        listed = (f"{format_percent(a)} and {b:.3g} at {s:g}" for s, a, b in triples)
+        spoken.append(f"{style.label}: {', '.join(listed)}")
     for axis, quantity in zip(axes[0], ("accuracy", "loss"), strict=True):
-        axis.set(xlabel="part of the way: 0 frozen, 1 fine-tuned", title=f"validation {quantity}")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-    axes[0, 1].set_yscale("log")
-    write_plainly(axes[0, 1].yaxis)
-    axes[0, 0].legend(fontsize=9)
-    spoken = "; ".join(
-        f"{name}, loss at "
-        + ", ".join(f"{part:.1f}: {loss:.3f}" for part, loss in zip(parts, losses, strict=True))
-        for name, (parts, _, losses) in paths.items()
-    )
-    return Drawing(figure, f"Validation accuracy and loss of averaged weights: {spoken}")
-
-
-def plot_groups(groups: dict[str, dict[str, float]], label: str, title: str) -> Drawing:
-    """Upright bars on a log axis: one colour a group, side by side at each named place."""
-    names = list(next(iter(groups.values())))
-    figure, axes = make_axes(width=8, height=3.4)
-    axis = axes[0, 0]
-    wide = 0.8 / len(groups)
-    for number, (group, values) in enumerate(groups.items()):
-        places = [place + (number - (len(groups) - 1) / 2) * wide for place in range(len(names))]
-        axis.bar(places, [values[name] for name in names], wide, label=group, edgecolor="white",
-                 color=colour_of(number), hatch=hatch_of(number))  # fmt: skip
-    axis.set_xticks(range(len(names)), names)
-    axis.set(ylabel=f"{label} (log scale)", yscale="log", title=title)
-    axis.legend(fontsize=9)
-    spoken = "; ".join(
-        f"{group}: " + ", ".join(f"{name} {values[name]:.2g}" for name in names)
-        for group, values in groups.items()
-    )
-    return Drawing(figure, f"{title}, {label}. {spoken}")
-
-
-def plot_pairs(counts: dict[str, int], seen: int) -> Drawing:
-    """The four ways in which two networks can answer the same pictures, as one bar."""
-    figure, axes = make_axes(width=8, height=1.9)
-    axis = axes[0, 0]
-    bars = axis.barh(list(counts), list(counts.values()), color=[GREY, BLUE, RED, GREY])
-    axis.bar_label(bars, [f"{count:,}" for count in counts.values()], padding=3)
-    axis.invert_yaxis()
-    axis.set_xscale("symlog", linthresh=1)
-    axis.margins(x=0.1)
-    axis.set(xlabel=f"of {seen:,} test pictures (log scale)")
-    spoken = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return Drawing(figure, f"Of {seen:,} test pictures: {spoken}")
-
-
-def plot_norms(norms: list[float], limit: float) -> Drawing:
-    """Lengths of gradients, a bar a batch on a log axis, and the length they are clipped to."""
-    figure, axes = make_axes(width=7, height=2.8)
-    axis = axes[0, 0]
-    bars = axis.bar(range(1, len(norms) + 1), norms, color=BLUE)
-    for bar, norm in zip(bars, norms, strict=True):
-        if norm > limit:
-            bar.set(color=RED, hatch="///", edgecolor="white")
-    axis.axhline(limit, color="black", ls="--", lw=1.5, label=f"clipped to {limit:g}")
-    axis.set(xlabel="batch, from the shortest gradient to the longest", yscale="log",
-             ylabel="length (log scale)", title="Gradients of batches of eight")  # fmt: skip
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend(fontsize=9)
-    return Drawing(
-        figure,
-        f"Lengths of {len(norms)} gradients, from {norms[0]:.1e} to {norms[-1]:.1e}; "
-        f"{sum(norm > limit for norm in norms)} are longer than the limit of {limit:g}",
-    )
+        axis.set(xlabel="0: frozen … 1: fine-tuned", title=f"validation {quantity}")
+    axes[0, 0].yaxis.set_major_formatter(PERCENT)
+    if len(paths) > 1:
+        axes[0, 1].legend()
+    return Drawing(figure, f"Accuracy and loss of averaged weights: {'; '.join(spoken)}")

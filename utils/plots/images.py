@@ -48,8 +48,8 @@ def to_image(image) -> Image.Image:
 def wrap(text: str, width: int, font: ImageFont.FreeTypeFont, most: int = 2) -> list[str]:
     """The text in up to `most` lines of at most `width` pixels; what does not fit ends with …."""
     lines = [""]
-    for paragraph in str(text).split("\n"):
-        for word in paragraph.split():
+    for paragraph in str(text).replace(" %", "\u00a0%").split("\n"):
+        for word in paragraph.split(" "):
             longer = f"{lines[-1]} {word}".strip()
             if font.getlength(longer) <= width or not lines[-1]:
                 lines[-1] = longer

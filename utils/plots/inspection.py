@@ -1,215 +1,278 @@
-"""The figures of notebook 05: what a network says, how sure it is, and where it looks."""
+"""Figures that inspect answers: where a network looks, what it confuses, how far to trust it."""
+
+import textwrap
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
-import torch
-from matplotlib.font_manager import FontProperties, findfont
-from PIL import Image, ImageDraw, ImageFont
 
-from utils.drawings import BLUE, GREEN, GREY, ORANGE, RED, Drawing, colour_of, make_axes, to_pixels
-from utils.plots import RUN_LABELS
+from utils.plots.images import to_image
+from utils.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    PERCENT,
+    RED,
+    SHOWN_CLASSES,
+    Drawing,
+    find_styles,
+    format_percent,
+    hide_axes,
+    make_axes,
+    shorten,
+    styled,
+)
 
-MARKERS = "osD^vP"
-
-
-def plot_intervals(rows: list[dict]) -> Drawing:
-    """Test accuracy of each run with its 95 % interval, one below the other."""
-    figure, axes = make_axes(width=7, height=0.8 + 0.5 * len(rows))
-    axis = axes[0, 0]
-    for number, row in enumerate(rows):
-        (low, high), middle = row["interval"], row["test_accuracy"]
-        axis.errorbar(middle, number, xerr=[[middle - low], [high - middle]], capsize=4,
-                      marker=MARKERS[number % len(MARKERS)], color=colour_of(number))  # fmt: skip
-        axis.annotate(f"{middle:.1%}", (middle, number), (0, 8), textcoords="offset points",
-                      ha="center", fontsize=9)  # fmt: skip
-    axis.set_yticks(range(len(rows)), [RUN_LABELS.get(row["run"], row["run"]) for row in rows])
-    axis.set_ylim(len(rows) - 0.4, -0.8)
-    axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
-    axis.set_xlabel("test accuracy with 95 % interval")
-    spoken = "; ".join(
-        f"{RUN_LABELS.get(row['run'], row['run'])} {row['test_accuracy']:.1%} "
-        f"({row['interval'][0]:.1%} to {row['interval'][1]:.1%})"
-        for row in rows
-    )
-    return Drawing(figure, f"Test accuracy with 95 % interval: {spoken}")
+HEAT = "magma"  # its lightness rises with the value, so it reads in grey, too
+SHOWN_CONFUSIONS = 10
+SHOWN_ANSWERS = 8
 
 
-def plot_confusions(tables: dict[str, np.ndarray], classes: tuple[str, ...]) -> Drawing:
-    """A confusion table for each run: true class down, answer across, pictures in each field."""
-    side = max(2.4, 0.6 * len(classes) + 1)
-    figure, axes = make_axes(1, len(tables), min(9, side * len(tables) + 0.5), side + 0.3)
-    places = range(len(classes))
-    for axis, (name, table) in zip(axes[0], tables.items(), strict=True):
-        part = table / table.sum(axis=1, keepdims=True).clip(1)
-        axis.imshow(part, cmap="Blues", vmin=0, vmax=1)
-        for row in places:
-            for column in places:
-                ink = "white" if part[row, column] > 0.5 else "black"
-                axis.text(column, row, f"{table[row, column]:,}", ha="center", va="center",
-                          color=ink)  # fmt: skip
-        axis.set_xticks(places, classes, rotation=0 if len(classes) < 4 else 60)
-        axis.set_yticks(places, classes if axis is axes[0, 0] else [])
-        axis.set(title=RUN_LABELS.get(name, name), xlabel="answer")
-    axes[0, 0].set_ylabel("true class")
-    spoken = "; ".join(
-        f"{RUN_LABELS.get(name, name)} {int(np.trace(table))} of {int(table.sum())} right"
-        for name, table in tables.items()
-    )
-    return Drawing(figure, f"Confusion tables of true against said class: {spoken}")
+def draw_map(axis: matplotlib.axes.Axes, heat) -> matplotlib.image.AxesImage:
+    """A map [H, W], 0 or more, as colours from 0 to its own largest value."""
+    heat = np.asarray(heat.detach().cpu() if hasattr(heat, "detach") else heat, dtype=float)
+    heat = heat.clip(0)
+    hide_axes(axis)
+    shown = heat / max(heat.max(), 1e-9)
+    return axis.imshow(shown, cmap=HEAT, vmin=0, vmax=1, interpolation="bilinear")
 
 
-def plot_roc(panels: dict[str, dict[str, tuple]], columns: int = 3) -> Drawing:
-    """ROC curves, a panel for each class and a line (false, true, area) for each run."""
-    columns = min(columns, len(panels))
-    rows = -(-len(panels) // columns)
-    wide = 5 if columns == 1 else 9
-    figure, axes = make_axes(rows, columns, wide, 3.3 * rows)
-    spoken = []
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
-    for axis, (title, lines) in zip(axes.flat, panels.items(), strict=False):
-        for number, (name, (false, true, area)) in enumerate(lines.items()):
-            label = f"{RUN_LABELS.get(name, name)}, area {area:.3f}"
-            axis.step(false, true, where="post", label=label, color=colour_of(number),
-                      ls=("-", "--", ":")[number % 3])  # fmt: skip
-            spoken.append(f"{title}, {label}")
-        axis.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (1, 3)))
-        percent = matplotlib.ticker.PercentFormatter(1, decimals=0)
-        axis.xaxis.set_major_formatter(percent)
-        axis.yaxis.set_major_formatter(percent)
-        axis.set(xlabel="false alarms", ylabel="found", title=title)
-        axis.legend(fontsize=8, loc="lower right")
-    return Drawing(figure, f"ROC curves: {'; '.join(spoken)}")
+@styled
+def show_maps(
+    images: Sequence,
+    maps: Sequence,
+    titles: Sequence[str] = (),
+    correct: Sequence[bool] = (),
+    title: str = "",
+) -> Drawing:
+    """Each image with its map [H, W] in colour beside it, and one colour bar for all maps.
 
-
-def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
-    """Accuracy against confidence, a panel for each run, a point for each bin, before and after.
-
-    `panels[run][label]` are bins of `calibration.bin_confidence`; areas follow their pictures.
+    A map is scaled to its own largest value: it says where, not how much.
     """
-    figure, axes = make_axes(1, len(panels), 9, 3.6)
+    columns = min(3, len(images))
+    rows = -(-len(images) // columns)
+    tall = 8.2 / (2 * columns) + 0.35 * bool(len(titles))
+    figure, axes = make_axes(rows, 2 * columns, 9, rows * tall + 0.4 * bool(title) + 0.2)
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04)
+    for axis in axes.flat:
+        axis.axis("off")
+    words = []
+    for number, (image, heat) in enumerate(zip(images, maps, strict=True)):
+        row, column = divmod(number, columns)
+        left, right = axes[row, 2 * column : 2 * column + 2]
+        left.imshow(np.asarray(to_image(image)))
+        drawn = draw_map(right, heat)
+        if len(titles):
+            mark, colour = "", "black"
+            if len(correct):
+                mark, colour = ("✔ ", "#006E50") if correct[number] else ("✘ ", "#A84400")
+            text = shorten(f"{mark}{titles[number]}", 66 // columns)
+            left.set_title(text, fontsize=12, color=colour, loc="left")
+            wrong = " (wrong)" if len(correct) and not correct[number] else ""
+            words.append(f"{titles[number]}{wrong}")
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.8, ticks=[0, 1], fraction=0.03, pad=0.01)
+    bar.ax.set_yticklabels(["not at all", "most"])
+    if title:
+        figure.suptitle(title)
+    spoken = f": {', '.join(words)}" if words else ""
+    text = f"{title or 'Where the network looks'}, {len(images)} images, each with its map{spoken}"
+    return Drawing(figure, text, photographic=True)
+
+
+@styled
+def plot_confusion(
+    tables: dict[str, np.ndarray], class_names: Sequence[str], title: str = ""
+) -> Drawing:
+    """Confusion matrix of each run: rows are the true class, columns the answer, counts in fields.
+
+    Of more than ten classes the largest confusions are listed instead, of the first run.
+    """
+    spoken = [
+        f"{style.label} {int(np.trace(table)):,} of {int(np.sum(table)):,} right"
+        for style, table in zip(find_styles(list(tables)), tables.values(), strict=True)
+    ]
+    if len(class_names) > 10:
+        return list_confusions(tables, class_names, title, spoken)
+    side = max(2.9, 0.62 * len(class_names) + 1.4)
+    figure, axes = make_axes(1, len(tables), min(9, side * len(tables) + 0.6), side + 0.5)
+    names = [shorten(name, 14) for name in class_names]
+    styles = find_styles(list(tables))
+    for axis, style, table in zip(axes[0], styles, tables.values(), strict=True):
+        table = np.asarray(table)
+        share = table / table.sum(axis=1, keepdims=True).clip(1)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(table):
+            ink = "white" if share[row, column] > 0.5 else "black"
+            axis.text(column, row, f"{count:,}", ha="center", va="center", color=ink)
+        axis.set_xticks(range(len(names)), names, rotation=0 if len(names) < 4 else 60)
+        axis.set_yticks(range(len(names)), names if axis is axes[0, 0] else [])
+        axis.set(title=style.label, xlabel="answer")
+        pairs = ((r, c) for r, c in np.ndindex(table.shape) if r != c and len(names) <= 4)
+        spoken += [
+            f"{style.label}: {table[r, c]} of {names[r]} answered {names[c]}" for r, c in pairs
+        ]
+    axes[0, 0].set_ylabel("true class")
+    if title:
+        figure.suptitle(title)
+    return Drawing(figure, f"{title or 'Confusion matrix'}: {'; '.join(spoken)}")
+
+
+def list_confusions(
+    tables: dict[str, np.ndarray], class_names: Sequence[str], title: str, spoken: list[str]
+) -> Drawing:
+    """The largest confusions of the first run as bars, each with its two classes."""
+    table = np.array(next(iter(tables.values())))
+    np.fill_diagonal(table, 0)
+    largest = np.argsort(-table, axis=None, kind="stable")[:SHOWN_CONFUSIONS]
+    pairs = [divmod(int(place), len(class_names)) for place in largest if table.flat[place]]
+    names = [f"{shorten(class_names[r])} → {shorten(class_names[c])}" for r, c in pairs]
+    counts = [int(table[pair]) for pair in pairs]
+    figure, axes = make_axes(width=8.5, height=1.6 + 0.36 * len(names))
+    bars = axes[0, 0].barh(range(len(names)), counts, 0.7, color=BLUE)
+    axes[0, 0].bar_label(bars, padding=4, fontsize=11)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
+    label = find_styles(list(tables))[0].label
+    axes[0, 0].set(xlabel="images (true class → answer)")
+    axes[0, 0].set_title(title or f"{label}: the largest of its confusions")
+    listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    return Drawing(figure, f"{title or 'Largest confusions'}: {'; '.join(spoken)}; {listed}")
+
+
+@styled
+def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
+    """Accuracy against confidence, a panel for each run, a line of dots for each state of it.
+
+    `panels[run][state]` are bins of equal counts: `confidence` and `accuracy`, their means, and
+    `count`; each dot has the 95 % interval of its count.
+    """
+    from utils.claims import find_interval  # not above: it imports torch
+
+    figure, axes = make_axes(1, len(panels), 9 if len(panels) > 1 else 5.5, 4.2)
     spoken = []
-    for axis, (name, lines) in zip(axes[0], panels.items(), strict=True):
-        axis.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (1, 3)))
-        for (label, bins), colour, marker in zip(
-            lines.items(), (BLUE, ORANGE), MARKERS, strict=False
-        ):
-            x, y = bins["confidence"], bins["accuracy"]
-            sizes = 12 + 220 * bins["count"] / bins["count"].sum()
-            axis.vlines(x, x, y, colors=colour, lw=1, alpha=0.6)  # the gaps to the diagonal
-            axis.scatter(x, y, sizes, color=colour, marker=marker, label=label, alpha=0.85)
-            points = zip(x.tolist(), y.tolist(), strict=True)
-            said = ", ".join(f"{sure:.0%} sure {right:.0%} right" for sure, right in points)
-            spoken.append(f"{RUN_LABELS.get(name, name)}, {label}: {said}")
-        percent = matplotlib.ticker.PercentFormatter(1, decimals=0)
-        axis.xaxis.set_major_formatter(percent)
-        axis.yaxis.set_major_formatter(percent)
-        axis.set(xlim=(0, 1.03), ylim=(-0.04, 1.06), xlabel="how sure it is",
-                 title=RUN_LABELS.get(name, name))  # fmt: skip
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
-    for handle in legend.legend_handles:
-        handle.set_sizes([30])
-    axes[0, 0].set_ylabel("how often it is right")
+    titles = [style.label for style in find_styles(list(panels))]
+    for axis, name, lines in zip(axes[0], titles, panels.values(), strict=True):
+        least = 1.0
+        for number, (state, bins) in enumerate(lines.items()):
+            x, y = (np.asarray(bins[key], dtype=float) for key in ("confidence", "accuracy"))
+            counts = np.asarray(bins["count"]).astype(int)
+            seen = zip(y, counts, strict=True)
+            ends = np.array([find_interval(round(share * count), count) for share, count in seen])
+            error = [np.maximum(0, y - ends[:, 0]), np.maximum(0, ends[:, 1] - y)]
+            look = {"fmt": "os"[number % 2], "color": (BLUE, GREEN)[number % 2], "capsize": 3}
+            axis.errorbar(x, y, error, lw=1.4, markersize=6, label=state, **look)
+            least = min(least, float(x.min()), float(ends.min()))
+            pairs = zip(x.tolist(), y.tolist(), strict=True)
+            listed = (f"{format_percent(a)} confident {format_percent(b)} right" for a, b in pairs)
+            spoken.append(f"{name}, {state}: {', '.join(listed)}")
+        axis.plot([least, 1], [least, 1], color=GREY, lw=1.2, ls=":")
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+        axis.xaxis.set_major_formatter(PERCENT)
+        axis.yaxis.set_major_formatter(PERCENT)
+        axis.set(xlabel="confidence", title=name)
+    axes[0, 0].set_ylabel("accuracy")
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2)
     return Drawing(figure, f"Accuracy against confidence: {'; '.join(spoken)}")
 
 
-def plot_robustness(panels: dict[str, dict[str, tuple]], units: dict[str, str]) -> Drawing:
-    """Accuracy against how much worse the pictures are, a panel for each way to make them worse.
+@styled
+def plot_robustness(
+    panels: dict[str, dict[str, tuple]], units: dict[str, str], chance: float
+) -> Drawing:
+    """Accuracy against how much worse the images are, a panel for each way to make them worse.
 
     `panels[kind][run]` is (labels of the levels, accuracy, low, high); the first level is none.
+    The band is the first run's 95 % interval; those of the others are as wide.
     """
-    figure, axes = make_axes(2, 3, 9, 5.4)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = make_axes(rows, columns, 9, 2.7 * rows + 0.6)
     spoken = []
-    for axis, (kind, lines) in zip(axes.flat, panels.items(), strict=True):
-        for number, (name, (levels, middle, low, high)) in enumerate(lines.items()):
-            places = range(len(levels))
-            axis.fill_between(places, low, high, color=colour_of(number), alpha=0.12, lw=0)
-            axis.plot(places, middle, marker=MARKERS[number], markersize=5,
-                      label=RUN_LABELS.get(name, name), color=colour_of(number))  # fmt: skip
-            spoken.append(f"{kind}, {name}: {middle[0]:.0%} to {middle[-1]:.0%}")
-        axis.set_xticks(places, levels)
-        axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
-        axis.set(title=kind, xlabel=units[kind], ylim=(0, 1.04))
-    axes[0, 0].legend(fontsize=8, loc="lower left")
-    return Drawing(figure, f"Accuracy by kind and strength of damage: {'; '.join(spoken)}")
-
-
-def plot_distances(groups: dict[str, torch.Tensor], threshold: float) -> Drawing:
-    """How far pictures are from the training pictures: a row of ticks for each group."""
-    figure, axes = make_axes(width=7.5, height=0.9 + 0.5 * len(groups))
-    axis = axes[0, 0]
-    for number, distances in enumerate(groups.values()):
-        beyond = (distances > threshold).numpy()
-        for chosen, colour in ((~beyond, BLUE), (beyond, RED)):
-            axis.scatter(distances[chosen], np.full(chosen.sum(), number), s=160, marker="|",
-                         color=colour, lw=1.2)  # fmt: skip
-    axis.axvline(threshold, color="black", lw=1, ls="--")
-    axis.annotate("threshold", (threshold, -0.6), (4, 0), textcoords="offset points", fontsize=9)
-    axis.set_yticks(range(len(groups)), list(groups))
-    axis.set_ylim(len(groups) - 0.5, -0.8)
-    axis.set_xlabel("distance to the training pictures")
-    spoken = ", ".join(
-        f"{name} {(d > threshold).float().mean().item():.0%}" for name, d in groups.items()
-    )
-    return Drawing(figure, f"Parts beyond the threshold {threshold:.2f}: {spoken}")
-
-
-def draw_judgement(
-    image: np.ndarray, lit: np.ndarray, probabilities: torch.Tensor, classes, sentence: str
-) -> Drawing:
-    """A picture, where the network looks, and a bar for each class; the sentence above."""
-    figure, axes = make_axes(1, 3, 8.3, max(2.9, 0.3 * len(classes) + 1))
-    for axis, picture, title in zip(
-        axes[0], (image, lit), ("what it sees", "where it looks"), strict=False
-    ):
-        axis.imshow(picture)
+    for axis in axes.flat[len(panels) :]:
         axis.axis("off")
-        axis.set_title(title, fontsize=9)
-    colours = [colour_of(number) for number in range(len(classes))]
-    bars = axes[0, 2].barh(list(classes), probabilities.tolist(), color=colours)
-    texts = [f"{probability:.1%}" for probability in probabilities.tolist()]
-    axes[0, 2].bar_label(bars, texts, padding=3)
-    axes[0, 2].set(xlim=(0, 1.3), xticks=[])
-    axes[0, 2].invert_yaxis()
-    axes[0, 2].set_title("how sure it is", fontsize=9)
-    figure.suptitle(sentence, fontsize=11, wrap=True)
-    return Drawing(figure, sentence, photographic=True)
+    for axis, (kind, lines) in zip(axes.flat, panels.items(), strict=False):
+        styles = find_styles(list(lines))
+        for number, (style, line) in enumerate(zip(styles, lines.values(), strict=True)):
+            levels, middle, low, high = line
+            places = range(len(levels))
+            if number == 0:
+                axis.fill_between(places, low, high, color=style.colour, alpha=0.15, lw=0)
+            look = {"marker": style.marker, "color": style.colour, "ls": style.dash}
+            axis.plot(places, middle, markersize=5, label=style.label, **look)
+            first, last = format_percent(middle[0]), format_percent(middle[-1])
+            spoken.append(f"{kind}, {style.label}: {first} to {last}")
+        axis.axhline(chance, color="black", ls=":", lw=1.3, label="chance")
+        axis.set_xticks(places, levels)
+        axis.yaxis.set_major_formatter(PERCENT)
+        axis.set(title=kind, xlabel=units[kind], ylim=(0, 1.04))
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4)
+    text = f"Accuracy by kind and strength of damage, chance {format_percent(chance)}"
+    return Drawing(figure, f"{text}: {'; '.join(spoken)}")
 
 
-def caption_pictures(
-    pictures, captions: list[str], description: str, columns: int = 6, side: int = 140
-) -> Drawing:
-    """Pictures with a line of text below each, made in milliseconds: for controls that redraw."""
-    gap, below = 6, 34
-    font = ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans")), 12)
-    rows = max(1, -(-len(captions) // columns))
-    sheet = Image.new("RGB", (columns * (side + gap), rows * (side + below)), "white")
-    pen = ImageDraw.Draw(sheet)
-    if not captions:
-        pen.text((0, side // 2), "none", "black", font)
-    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
-        row, column = divmod(number, columns)
-        left, top = column * (side + gap), row * (side + below)
-        tile = Image.fromarray(to_pixels(picture)).resize((side, side), Image.Resampling.BILINEAR)
-        sheet.paste(tile, (left, top))
-        pen.multiline_text((left, top + side + 1), caption, "black", font, spacing=1)
-    return Drawing(sheet, description, photographic=True)
-
-
-def plot_similarity(similarities: dict[str, np.ndarray]) -> Drawing:
-    """How alike maps are before and after randomising, by stage: every map a dot, their mean."""
-    figure, axes = make_axes(width=7.5, height=2.8)
+@styled
+def plot_distances(groups: dict[str, Sequence[float]], threshold: float) -> Drawing:
+    """How far images are from the training images: a row of ticks for each group."""
+    figure, axes = make_axes(width=8, height=1.3 + 0.5 * len(groups))
     axis = axes[0, 0]
-    names = list(similarities)
+    spoken = []
+    for number, (name, distances) in enumerate(groups.items()):
+        distances = np.asarray(distances, dtype=float)
+        beyond = distances > threshold
+        for chosen, colour in ((~beyond, BLUE), (beyond, RED)):
+            places = np.full(int(chosen.sum()), number)
+            axis.scatter(distances[chosen], places, s=200, marker="|", color=colour, lw=1.3)
+        spoken.append(f"{name} {format_percent(float(beyond.mean()))}")
+    axis.axvline(threshold, color="black", lw=1.3, ls="--")
+    axis.annotate("threshold", (threshold, -0.62), (5, 0), textcoords="offset points", fontsize=11)
+    axis.set_yticks(range(len(groups)), [shorten(name, 30) for name in groups])
+    axis.set_ylim(len(groups) - 0.5, -0.9)
+    axis.set_xlabel("distance to the nearest training images")
+    return Drawing(figure, f"Beyond the threshold {threshold:.2f}: {', '.join(spoken)}")
+
+
+@styled
+def draw_judgement(
+    image, heat, probabilities: Sequence[float], class_names: Sequence[str], sentence: str
+) -> Drawing:
+    """An image, its map [H, W] in colour beside it, and bars of the largest probabilities."""
+    shares = np.asarray([float(p) for p in probabilities])
+    order = np.argsort(-shares, kind="stable")[:SHOWN_ANSWERS]
+    order = sorted(order) if len(shares) <= SHOWN_CLASSES else order
+    figure, axes = make_axes(1, 3, 9, 3.4)
+    for axis, title in zip(axes[0], ("what it sees", "where it looks", "confidence"), strict=True):
+        axis.set_title(title, fontsize=12)
+        hide_axes(axis)
+    axes[0, 0].imshow(np.asarray(to_image(image)))
+    draw_map(axes[0, 1], heat)
+    bars = axes[0, 2].barh(range(len(order)), shares[order], 0.7, color=BLUE)
+    texts = [f"{share:.1%}".replace("%", " %") for share in shares[order]]
+    axes[0, 2].bar_label(bars, texts, padding=4, fontsize=11)
+    axes[0, 2].set_yticks(range(len(order)), [shorten(class_names[k], 16) for k in order])
+    axes[0, 2].set_xlim(0, 1.45)
+    axes[0, 2].set_ylim(max(len(order), 4) - 0.4, -0.6)
+    figure.suptitle("\n".join(textwrap.wrap(sentence, 88)))
+    listed = ", ".join(f"{class_names[k]} {text}" for k, text in zip(order, texts, strict=True))
+    return Drawing(figure, f"{sentence} ({listed})", photographic=True)
+
+
+@styled
+def plot_similarity(similarities: dict[str, Sequence[float]]) -> Drawing:
+    """How alike maps are before and after randomising, by stage: every map a dot, their mean."""
+    figure, axes = make_axes(width=7.5, height=3.4)
+    axis = axes[0, 0]
+    means = [float(np.mean(values)) for values in similarities.values()]
     for place, values in enumerate(similarities.values()):
         spread = np.linspace(-0.15, 0.15, len(values))
-        axis.scatter(place + spread, values, s=12, color=GREY, alpha=0.5, lw=0)
-    means = [values.mean() for values in similarities.values()]
-    axis.plot(range(len(names)), means, marker="o", color=GREEN)
-    axis.set_xticks(range(len(names)), names)
+        axis.scatter(place + spread, values, s=18, color=GREY, alpha=0.5, lw=0)
+    axis.plot(range(len(means)), means, marker="o", color=GREEN, label="mean")
+    axis.set_xticks(range(len(means)), list(similarities))
     axis.axhline(0, color="black", lw=0.8)
-    axis.set(ylim=(-1.05, 1.1), xlabel="randomised from the head down to this stage",
-             ylabel="rank correlation")  # fmt: skip
-    spoken = ", ".join(f"{name} {mean:.2f}" for name, mean in zip(names, means, strict=True))
+    axis.set(ylim=(-1.05, 1.1), xlabel="randomised from the head down to this stage")
+    axis.set_ylabel("rank correlation")
+    axis.legend(loc="lower left")
+    spoken = ", ".join(f"{n} {mean:.2f}" for n, mean in zip(similarities, means, strict=True))
     return Drawing(figure, f"Mean rank correlation with the maps of the trained network: {spoken}")

@@ -1,4 +1,4 @@
-"""Figures of one network: its architecture, a convolution in numbers, its answers, its limits."""
+"""Figures of a network from inside: its layers, a convolution in numbers, feature maps, descent."""
 
 from collections.abc import Sequence
 
@@ -6,199 +6,239 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon, Rectangle
+from PIL import Image
 
-from utils.drawings import BLUE, GREY, ORANGE, SKY, Drawing, colour_of, make_axes, to_pixels
+from utils.plots.images import SHEET, stack, tile
+from utils.plots.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    Drawing,
+    draw_arrow,
+    draw_box,
+    find_styles,
+    format_number,
+    hide_axes,
+    make_axes,
+    shorten,
+    styled,
+)
 
 
+@styled
 def draw_architecture(layers: Sequence[tuple[str, tuple[int, ...]]], title: str = "") -> Drawing:
     """A box for each (name, shape), in order: height is the side, width the number of channels.
 
     Shapes are (channels, height, width), or (values,) for a vector; all on a square-root scale,
     without which the first box would hide the others.
     """
-    figure, axes = make_axes(width=9, height=3)
+    figure, axes = make_axes(width=9, height=3.6)
     axis = axes[0, 0]
-    axis.axis("off")
+    hide_axes(axis)
     largest = max(max(shape[1:], default=1) for _, shape in layers)
-    kinds = list(dict.fromkeys(strip_digits(name) for name, _ in layers))
+    kinds = list(dict.fromkeys(name.rstrip("0123456789") for name, _ in layers))
     place, spoken = 0.0, []
     for number, (name, shape) in enumerate(layers):
         if len(shape) == 3:
-            side = (max(shape[1:]) / largest) ** 0.5
-            wide = 0.045 * shape[0] ** 0.5
+            side, wide = (max(shape[1:]) / largest) ** 0.5, 0.045 * shape[0] ** 0.5
         else:
-            side, wide = 0.06 * shape[0] ** 0.5, 0.05
+            side, wide = min(1.2, 0.04 * shape[0] ** 0.5), 0.05
         lean = 0.3 * side if len(shape) == 3 else 0.05
-        draw_box(axis, place, wide, side, lean, colour_of(kinds.index(strip_digits(name))))
+        colour = COLOURS[kinds.index(name.rstrip("0123456789")) % len(COLOURS)]
+        draw_cuboid(axis, (place, 0), (wide, side, lean), colour)
         text = " × ".join(f"{size:,}" for size in shape)
-        low = -0.1 - 0.3 * (number % 2)  # two rows, so that neighbours have room
-        middle = place + wide / 2
-        axis.text(middle, low, f"{name}\n{text}", ha="center", va="top", fontsize=8.5)
+        # In two rows, so that neighbours have room.
+        low, middle = -0.08 - 0.36 * (number % 2), place + wide / 2
+        axis.text(middle, low, f"{shorten(name, 14)}\n{text}", ha="center", va="top", fontsize=11)
         axis.plot([middle, middle], [low, -0.02], color=GREY, linewidth=0.6)
         spoken.append(f"{name} {text}")
-        place += max(wide + lean + 0.12, 0.5)
-    axis.set(xlim=(-0.3, place + 0.1), ylim=(-0.65, 1.35))
-    axis.set_title(title)
+        place += max(wide + lean + 0.12, 0.55)
+    axis.set(xlim=(-0.4, place + 0.2), ylim=(-0.85, 1.35), title=title)
     return Drawing(figure, f"{title or 'The layers'}: {', then '.join(spoken)}")
 
 
-def strip_digits(name: str) -> str:
-    """`conv` for `conv2`: layers of one kind have one colour."""
-    return name.rstrip("0123456789")
-
-
-def draw_box(axis: Axes, left: float, wide: float, side: float, lean: float, colour: str) -> None:
-    """A cuboid seen from the front left: `wide` across, `side` high, `lean` into the page."""
-    ends = ((left, 0), (wide, 0), (0, side), (lean, lean))
-    corner, across, up, back = (np.array(end) for end in ends)
-    right, top = corner + across, corner + up
+def draw_cuboid(
+    axis: Axes, corner: tuple[float, float], size: tuple[float, float, float], colour: str
+) -> None:
+    """A cuboid seen from the front left; `size` is (wide, high, into the page)."""
+    wide, high, lean = size
+    front, across, up, back = (np.array(p) for p in (corner, (wide, 0), (0, high), (lean, lean)))
+    right, top = front + across, front + up
     faces = (
-        (1.0, [corner, right, right + up, top]),
+        (1.0, [front, right, right + up, top]),
         (0.65, [top, right + up, right + up + back, top + back]),
         (0.4, [right, right + back, right + up + back, right + up]),
     )
+    paint = np.array(matplotlib.colors.to_rgb(colour))
     for strength, points in faces:
-        white = np.ones(3)
-        shade = white + strength * (np.array(matplotlib.colors.to_rgb(colour)) - white)
+        shade = 1 + strength * (paint - 1)
         axis.add_patch(Polygon(points, facecolor=shade, edgecolor="black", linewidth=0.7))
 
 
-def show_products(
-    picture: np.ndarray, place: tuple[int, int], grids: dict[str, np.ndarray]
-) -> Drawing:
-    """A grey picture with a frame around 3×3 pixels, and three tables: pixels × kernel = products.
-
-    `place` is the row and column of the first of the nine.
-    """
-    figure, axes = make_axes(1, 4, 9, 2.3)
-    row, column = place
-    axes[0, 0].imshow(picture, cmap="gray", vmin=0, vmax=1)
-    frame = Rectangle((column - 0.5, row - 0.5), 3, 3, fill=False, edgecolor=ORANGE, linewidth=2)
-    axes[0, 0].add_patch(frame)
-    axes[0, 0].set_title("where the frame is", fontsize=10)
-    axes[0, 0].axis("off")
-    for axis, sign, (name, grid) in zip(axes[0, 1:], "×= ", grids.items(), strict=True):
-        draw_grid(axis, np.asarray(grid), "{:.2f}")
-        axis.set_title(name, fontsize=10)
-        axis.text(1.09, 0.5, sign, transform=axis.transAxes, fontsize=16, ha="center", va="center")
-    spoken = "; ".join(
-        f"{name}: {', '.join(f'{value:.2f}' for value in np.asarray(grid).flat)}"
-        for name, grid in grids.items()
-    )
-    return Drawing(figure, f"Nine pixels at row {row}, column {column}, row by row. {spoken}")
-
-
-def draw_grid(axis: Axes, grid: np.ndarray, form: str) -> None:
-    """One table: zero is middle grey, larger is lighter; each number stands in its square."""
+def draw_numbers(axis: Axes, grid, name: str, low: float | None = None) -> None:
+    """A table of numbers on greys from `low` (black) to 1, or without it around zero (middle)."""
+    grid = np.asarray(grid, dtype=float)
     limit = max(abs(grid).max(), 1e-9)
-    axis.imshow(grid, cmap="gray", vmin=-limit, vmax=limit)
+    low, high = (-limit, limit) if low is None else (low, 1.0)
+    axis.imshow(grid, cmap="gray", vmin=low, vmax=high)
     for (row, column), value in np.ndenumerate(grid):
-        colour = "black" if value > -0.2 * limit else "white"
-        axis.text(column, row, form.format(value), ha="center", va="center", fontsize=9,
-                  color=colour)  # fmt: skip
+        ink = "black" if value > low + 0.45 * (high - low) else "white"
+        text = f"{value:.2g}" if value == round(value) else f"{value:.2f}"
+        axis.text(column, row, text, ha="center", va="center", fontsize=11, color=ink)
     axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
+    axis.spines[:].set(visible=True, color=GREY, linewidth=0.8)
+    axis.set_title(name, fontsize=12)
 
 
-def show_kernels(kernels: dict[str, np.ndarray], filtered: Sequence[np.ndarray]) -> Drawing:
-    """Each kernel in numbers, and below it the picture it makes (values 0..1)."""
-    figure, axes = make_axes(2, len(kernels), 9, 3.6)
-    for column, (name, kernel) in enumerate(kernels.items()):
-        draw_grid(axes[0, column], np.asarray(kernel), "{:.3g}")
-        axes[0, column].set_title(name, fontsize=10)
-        axes[1, column].imshow(to_pixels(filtered[column]), cmap="gray", vmin=0, vmax=1)
-        axes[1, column].axis("off")
-    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.02, rect=(0, 0, 1, 1))
+@styled
+def show_products(image, place: tuple[int, int], grids: dict[str, np.ndarray]) -> Drawing:
+    """A grey image [H, W] in 0..1 with a frame around 3×3 pixels; pixels × kernel = products.
+
+    `place` is the row and column of the first of the nine, `grids` the three named tables; below
+    the last one stands its sum, which is what the convolution answers at this place.
+    """
+    figure, axes = make_axes(1, 4, 9, 2.7)
+    (row, column), first = place, axes[0, 0]
+    first.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=1)
+    frame = Rectangle((column - 0.5, row - 0.5), 3, 3, fill=False, edgecolor=ORANGE, linewidth=2.5)
+    first.add_patch(frame)
+    hide_axes(first)
+    first.set_title("the place", fontsize=12)
+    spoken = []
+    for number, (axis, (name, grid)) in enumerate(zip(axes[0, 1:], grids.items(), strict=True)):
+        draw_numbers(axis, grid, name, 0.0 if number == 0 else None)  # pixels: 0 is black
+        sign = "×= "[number]
+        axis.text(1.1, 0.5, sign, transform=axis.transAxes, fontsize=16, ha="center", va="center")
+        values = ", ".join(f"{value:.2f}" for value in np.asarray(grid).flat)
+        spoken.append(f"{name}: {values}")
+    total = float(np.asarray(grid).sum())
+    axis.set_xlabel(f"sum = {total:.2f}", fontsize=13, weight="bold")
+    spoken = "; ".join(spoken)
+    return Drawing(figure, f"Row {row}, column {column}, row by row. {spoken}; sum {total:.2f}")
+
+
+@styled
+def show_kernels(kernels: dict[str, np.ndarray]) -> Drawing:
+    """Each named kernel in numbers: zero is grey, larger is lighter."""
+    figure, axes = make_axes(1, len(kernels), 9, 2.1)
+    for axis, (name, kernel) in zip(axes[0], kernels.items(), strict=True):
+        draw_numbers(axis, kernel, name)
     spoken = "; ".join(
-        f"{name}: {', '.join(f'{value:.3g}' for value in np.asarray(kernel).flat)}"
+        f"{name}: {', '.join(f'{value:.3g}' for value in np.asarray(kernel, dtype=float).flat)}"
         for name, kernel in kernels.items()
     )
-    return Drawing(figure, f"Kernels, row by row, and what each makes of one picture. {spoken}")
+    return Drawing(figure, f"Kernels, row by row. {spoken}")
 
 
-def plot_repeats(
-    values: dict[str, Sequence[float]], label: str, title: str = "", percent: bool = False
-) -> Drawing:
-    """A row of points for each name: the same thing measured again and again."""
-    figure, axes = make_axes(width=7, height=1.1 + 0.5 * len(values))
-    axis = axes[0, 0]
-    form = "{:.1%}" if percent else "{:.2f}"
-    spoken = []
-    for row, (name, numbers) in enumerate(values.items()):
-        # side by side, since equal numbers would lie on one another
-        places = row + 0.5 * (np.arange(len(numbers)) / max(1, len(numbers) - 1) - 0.5)
-        axis.plot(numbers, places, "o", markersize=5, alpha=0.7, color=colour_of(row))
-        low, high = min(numbers), max(numbers)
-        spoken.append(f"{name} from {form.format(low)} to {form.format(high)}")
-    axis.set_yticks(range(len(values)), list(values))
-    axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.5))
-    axis.margins(x=0.1)
-    if percent:
-        axis.xaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=None))
-    return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
+def show_filtered(results: dict[str, np.ndarray]) -> Drawing:
+    """What each named kernel makes of one image: [H, W] in 0..1, white is a strong answer."""
+    names = list(results)
+    sheet = tile(list(results.values()), names, columns=len(names))
+    return Drawing(sheet, f"One image filtered with {', '.join(names)}", photographic=True)
 
 
-def plot_rates(losses: dict[str, Sequence[float]], untrained: float, title: str = "") -> Drawing:
-    """Training loss by epoch, one line a learning rate, up to twice the untrained loss.
+def show_feature_maps(image, stages: dict[str, Sequence], columns: int = 8) -> Drawing:
+    """The input, and beside it for each stage, with its name, feature maps [H, W], 0 or more.
 
-    What lies higher leaves the figure at the top, and its first value is written there.
+    Each stage is on one scale: black is zero, white the largest value that is no outlier.
     """
-    figure, axes = make_axes(width=7.5, height=3.4)
-    axis = axes[0, 0]
-    top = 2 * untrained
-    epochs = range(1, 1 + max(map(len, losses.values())))
-    for number, (name, values) in enumerate(losses.items()):
-        style = {"marker": "osD^"[number % 4], "markersize": 5, "color": colour_of(number)}
-        axis.plot(epochs, values, label=name, **style)
-        if values[0] > top:
-            axis.text(1.05, top, f"↑ begins at {values[0]:.1f}", fontsize=9, va="top",
-                      color=style["color"])  # fmt: skip
-    axis.axhline(untrained, color=GREY, linestyle=":", label="untrained: ln(classes)")
-    axis.set(ylim=(0, top), xlabel="epoch", ylabel="training loss", title=title)
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend(fontsize=9, title="learning rate", loc="center left", bbox_to_anchor=(1, 0.5))
-    spoken = "; ".join(
-        f"{name} from {values[0]:.2f} to {values[-1]:.2f}" for name, values in losses.items()
-    )
-    return Drawing(figure, f"Training loss by learning rate, untrained {untrained:.2f}: {spoken}")
+    beside = SHEET - 230
+    rows, spoken = [], []
+    for name, maps in stages.items():
+        maps = [np.asarray(each, dtype=float) for each in maps]
+        limit = max(float(np.quantile(np.stack(maps), 0.995)), 1e-6)
+        rows += [name, tile([each / limit for each in maps], columns=columns, width=beside)]
+        height, width = maps[0].shape
+        spoken.append(f"{name}: {len(maps)} maps of {height} × {width}")
+    left = stack(["input", tile([image], width=210)])
+    right = stack(rows, beside)
+    sheet = Image.new("RGB", (SHEET, max(left.height, right.height)), "white")
+    sheet.paste(left, (0, 0))
+    sheet.paste(right, (230, 0))
+    return Drawing(sheet, f"An image and its feature maps. {'; '.join(spoken)}", photographic=True)
 
 
-def plot_learning_curve(
-    points: Sequence[dict], line: Sequence[Sequence[float]], title: str = ""
-) -> Drawing:
-    """Accuracy against pictures, and a line through it that goes on beyond what was measured.
+@styled
+def plot_descent(curve: tuple[Sequence, Sequence], steps: Sequence[tuple[float, float]]) -> Drawing:
+    """Loss against one weight, `curve` being (weights, losses), and the steps taken downhill.
 
-    A point is {"count", "accuracy", "low", "high", "note"}, its interval and what is written
-    beside it; `line` is (counts, accuracies, lows, highs).
+    `steps` are (weight, loss) from the start on; what one step does is written at the first.
     """
     figure, axes = make_axes(width=7.5, height=3.8)
     axis = axes[0, 0]
-    x, y, low, high = map(np.asarray, line)
-    last = points[-1]["count"]
-    axis.fill_between(
-        x, low, high, color=SKY, alpha=0.25, lw=0, label="what other validation sets might say"
+    axis.plot(*curve, color=GREY, label="loss")
+    for number, ((x, y), (next_x, next_y)) in enumerate(zip(steps, steps[1:], strict=False), 1):
+        draw_arrow(axis, [(x, y), (next_x, next_y)], RED)
+        middle = ((x + next_x) / 2, (y + next_y) / 2)
+        axis.annotate(f"step {number}", middle, (10, 4), textcoords="offset points", fontsize=11)
+    axis.plot(*zip(*steps, strict=True), "o", color=BLUE, markersize=9)
+    axis.annotate("start", steps[0], (10, 6), textcoords="offset points", fontsize=11)
+    axis.set(xlabel="one weight", ylabel="loss", title="Each step goes downhill: − rate × slope")
+    spoken = ", then ".join(f"loss {y:.3g} at weight {x:.3g}" for x, y in steps)
+    return Drawing(figure, f"Loss against one weight, {len(steps) - 1} steps downhill: {spoken}")
+
+
+@styled
+def plot_repeats(
+    values: dict[str, Sequence[float]], label: str, title: str = "", zero: str = ""
+) -> Drawing:
+    """A row of dots for each name: the same thing measured again and again.
+
+    `zero` is what the side above zero means, such as "says cat": then zero is marked.
+    """
+    figure, axes = make_axes(width=7.5, height=1.4 + 0.6 * len(values))
+    axis = axes[0, 0]
+    spoken = []
+    for row, (style, numbers) in enumerate(
+        zip(find_styles(list(values)), values.values(), strict=True)
+    ):
+        # Side by side, since equal numbers would lie on one another.
+        places = row + 0.5 * (np.arange(len(numbers)) / max(1, len(numbers) - 1) - 0.5)
+        axis.plot(numbers, places, style.marker, markersize=7, alpha=0.75, color=style.colour)
+        low, high = format_number(min(numbers)), format_number(max(numbers))
+        spoken.append(f"{style.label} from {low} to {high}")
+    if zero:
+        axis.axvline(0, color="black", ls=":", lw=1.5)
+        axis.annotate(f"{zero} →", (0, -0.42), (6, 0), textcoords="offset points", fontsize=11)
+    axis.set_yticks(range(len(values)), [shorten(name, 30) for name in values])
+    axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.75))
+    axis.margins(x=0.1)
+    return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
+
+
+BLOCKS = {
+    "A residual block": (("3×3 convolution", BLUE), ("batch norm, ReLU", GREY))
+    + (("3×3 convolution", BLUE), ("batch norm", GREY)),
+    "A bottleneck, as in ResNet-101": (("1×1 convolution: 256 → 64", ORANGE),)
+    + (("batch norm, ReLU", GREY), ("3×3 convolution: 64 → 64", BLUE), ("batch norm, ReLU", GREY))
+    + (("1×1 convolution: 64 → 256", ORANGE), ("batch norm", GREY)),
+}
+
+
+@styled
+def draw_residual_blocks() -> Drawing:
+    """The residual block and the bottleneck: the input goes through the layers and past them."""
+    figure, axes = make_axes(1, 2, 9, 5)
+    for axis, (title, layers) in zip(axes[0], BLOCKS.items(), strict=True):
+        hide_axes(axis)
+        axis.set(xlim=(-2.6, 2.6), ylim=(0, 8.9), title=title)
+        step = 5.2 / len(layers)
+        for place, (name, colour) in enumerate(layers):
+            draw_box(axis, (-0.4, 7.4 - (place + 0.5) * step), (3.8, 0.8 * step), name, colour)
+        draw_arrow(axis, [(-0.4, 8.4), (-0.4, 7.4)])
+        draw_arrow(axis, [(-0.4, 2.2), (-0.4, 1.75)])
+        skip = [(-0.4, 7.9), (2, 7.9), (2, 1.35), (0.55, 1.35)]
+        draw_arrow(axis, skip, GREEN)
+        draw_box(axis, (-0.4, 1.35), (1.8, 0.75), "add, ReLU", GREEN)
+        draw_arrow(axis, [(-0.4, 0.95), (-0.4, 0.2)])
+        axis.text(-0.55, 8.45, "x", ha="right", style="italic")
+        axis.text(2.1, 4.8, "skip connection: x", rotation=270, va="center", fontsize=11)
+    return Drawing(
+        figure,
+        "Two residual blocks. In each the input x goes two ways: through the layers (left: two "
+        "3×3 convolutions; right: 1×1 from 256 to 64 channels, 3×3, 1×1 back to 256), and past "
+        "them, unchanged, by the skip connection. Both are added, then comes ReLU.",
     )
-    axis.plot(x[x <= last], y[x <= last], color=BLUE, label="fitted line")
-    axis.plot(x[x >= last], y[x >= last], "--", color=BLUE, label="extrapolation: nobody measured")
-    for point in points:
-        error = [[point["accuracy"] - point["low"]], [point["high"] - point["accuracy"]]]
-        axis.errorbar(point["count"], point["accuracy"], error, fmt="o", capsize=4, color=ORANGE,
-                      markeredgecolor="black", ecolor="black", linewidth=1.2, zorder=3)  # fmt: skip
-        axis.annotate(point["note"], (point["count"], point["accuracy"]), (9, -6), fontsize=9,
-                      textcoords="offset points", va="top")  # fmt: skip
-    axis.axvline(last, color=GREY, linewidth=0.8, linestyle=":")
-    axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-    axis.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
-    axis.set(xlabel="training pictures a class (each step doubles them)", title=title)
-    axis.set_ylabel("validation accuracy")
-    axis.set_ylim(min(p["low"] for p in points) - 0.05, 1.02)
-    axis.legend(fontsize=9, loc="lower right")
-    spoken = "; ".join(
-        f"{p['count']:,} pictures a class {p['accuracy']:.1%} (95 % interval {p['low']:.1%} to "
-        f"{p['high']:.1%})"
-        for p in points
-    )
-    furthest = max(np.flatnonzero(y <= 1), default=0)  # beyond, the line is outside the figure
-    end = f"the fitted line reaches {min(y[-1], 1):.1%} at {x[furthest]:,.0f}"
-    return Drawing(figure, f"{title or 'Accuracy against pictures'}: {spoken}; {end}")

@@ -27,6 +27,8 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 13,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
     "figure.dpi": 160,
     "figure.titlesize": 13,
     "font.size": 12,
@@ -172,12 +174,21 @@ class PlainLogFormatter(matplotlib.ticker.LogFormatter):
     """Names the ticks that matplotlib would name, and writes 0.6 where it would write 6e-01."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return f"{x:,.12g}" if super().__call__(x, pos) else ""
+        return write_number(x) if super().__call__(x, pos) else ""
+
+
+def write_number(value: float, place: int | None = None) -> str:
+    """`16,384` and `0.00001`, for a tick of an axis."""
+    return (
+        f"{value:,.12g}"
+        if value >= 1
+        else np.format_float_positional(value, 6, fractional=False, trim="-")
+    )
 
 
 def write_plainly(axis: matplotlib.axis.Axis) -> None:
     """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
-    axis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
+    axis.set_major_formatter(matplotlib.ticker.FuncFormatter(write_number))
     axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
 
 
