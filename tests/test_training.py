@@ -1,73 +1,61 @@
-"""Training that is interrupted, continued, frozen and counted."""
+"""The loop, and training that is interrupted, continued, damaged and counted."""
 
+import ast
 import copy
-from dataclasses import replace
+import errno
+import os
 from pathlib import Path
 
-import numpy as np
+import nbformat
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from small import make_loader, make_small_network
 from torch import nn
-from torch.nn import functional as F
 
-from utils.augmentation import Augmentation, draw_views
-from utils.checkpoints import find_previous, read_checkpoint, write_checkpoint
-from utils.data import Split
-from utils.exercises_03 import make_small_network
-from utils.models import freeze, replace_head
-from utils.pictures import Pictures, make_loader
-from utils.precision import make_scaler
+from utils.models import freeze
+from utils.settings import ROOT, CourseError
 from utils.training import (
-    Evaluation,
-    History,
-    Plan,
+    QUANTITIES,
+    collect_logits,
+    criterion,
     evaluate,
+    find_previous,
     fit,
+    read_checkpoint,
     train_one_epoch,
+    write_checkpoint,
 )
-from utils.weights import Preprocessing
 
-SMALL = Preprocessing(72, 64, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-PLAN = Plan(epochs=3, preprocessing=SMALL, batch_size=8, seed=3)
-
-
-def make_pictures(count: int = 20, seed: int = 0, name: str = "train") -> Pictures:
-    """Noise on two levels of grey; the class is the level."""
-    generator = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    noise = generator.integers(0, 120, (count, 72, 72, 3))
-    array = (noise + 100 * labels[:, None, None, None]).astype(np.uint8)
-    paths = tuple(Path(f"{name}-{row}.png") for row in range(count))
-    return Pictures(Split(name, paths, labels, ("cats", "dogs")), array, f"{name}-{seed}")
-
-
-TRAIN = make_pictures()
-VALIDATION = make_pictures(10, 1, "validation")
+TRAIN = make_loader()
+VALIDATION = make_loader(10, seed=1, shuffle=False)
+IDENTITY = {"network": "a small one", "seed": "0"}
+CONTENT = {"model": {"weight": torch.arange(2000.0)}, "history": {"seconds": [1.0]}}
 
 
 def make_training(learning_rate: float = 0.01) -> tuple:
-    """The same network with dropout and batch norm every time, its optimiser and a schedule."""
-    model = make_small_network(2)
-    model.flatten = nn.Sequential(nn.Flatten(), nn.Dropout(0.3))
+    """The same network with dropout and batch norm every time, its optimizer and a schedule."""
+    model = make_small_network()
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step / 5))
     return model, optimizer, schedule
 
 
-def train(checkpoint: Path | None = None, stop_after: int | None = None, plan: Plan = PLAN):
+def train(checkpoint: Path | None = None, stop_after: int | None = None, epochs: int = 3):
     """Train from the beginning or from `checkpoint`; `stop_after` interrupts as a learner does."""
 
-    def interrupt(history: History) -> None:
-        epochs_seen.append(len(history.seconds))
-        if len(history.seconds) == stop_after:
+    def interrupt(history: dict) -> None:
+        epochs_seen.append(len(history["seconds"]))
+        if len(history["seconds"]) == stop_after:
             raise KeyboardInterrupt
 
     epochs_seen: list[int] = []
     model, optimizer, schedule = make_training()
-    torch.manual_seed(12345 if checkpoint is None else 54321)  # what happened before must not count
+    torch.manual_seed(3)
     try:
         history = fit(
-            model, optimizer, TRAIN, VALIDATION, plan, schedule, checkpoint, on_epoch=interrupt
+            model, TRAIN, VALIDATION, optimizer, epochs, schedule, checkpoint, on_epoch=interrupt
         )
     except KeyboardInterrupt:
         history = None
@@ -81,13 +69,107 @@ def assert_same_weights(first: nn.Module, second: nn.Module) -> None:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted() -> tuple[nn.Module, History]:
+def uninterrupted() -> tuple[nn.Module, dict]:
     model, history, _ = train()
     return model, history
 
 
+def find_functions(source: str) -> dict[str, str]:
+    """Each function or class of a source without what does not run: docstrings, hints, comments."""
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.FunctionDef):
+                    inner.returns = None
+                    for argument in inner.args.args:
+                        argument.annotation = None
+                if isinstance(inner, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(inner):
+                    inner.body = inner.body[1:]
+            found[node.name] = ast.dump(node)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_what_a_notebook_types_is_what_utils_runs(path: Path) -> None:
+    for cell in nbformat.read(path, 4).cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith("same-as:utils."):
+                module, _, name = tag.removeprefix("same-as:").rpartition(".")
+                room = ROOT.joinpath(*module.split("."))
+                file = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
+                ours = find_functions(file.read_text(encoding="utf-8"))
+                assert find_functions(cell.source)[name] == ours[name], name
+
+
+def test_one_epoch_equals_a_loop_written_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    # tqdm.auto calls iter() on the loader once more, which draws from PyTorch's global seed.
+    monkeypatch.setattr("utils.training.tqdm", lambda loader, **options: loader)
+    model, optimizer, _ = make_training()
+    torch.manual_seed(5)
+    loss, accuracy = train_one_epoch(model, TRAIN, optimizer)
+
+    plain, optimizer, _ = make_training()
+    torch.manual_seed(5)
+    plain.train()
+    losses, correct = [], 0
+    for images, labels in TRAIN:
+        optimizer.zero_grad()
+        logits = plain(images)
+        batch_loss = criterion(logits, labels)
+        batch_loss.backward()
+        optimizer.step()
+        losses.append(batch_loss.item() * len(labels))
+        correct += int((logits.argmax(dim=1) == labels).sum())
+    assert_same_weights(model, plain)
+    assert loss == pytest.approx(sum(losses) / 20)
+    assert accuracy == correct / 20
+
+
+def test_accuracy_is_correct_by_seen_with_a_short_last_batch() -> None:
+    """17 images are two batches of 8 and one of 1: a mean of batch means would give 2/3."""
+
+    class AnswersZero(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
+
+    loader = make_loader(17, shuffle=False)
+    loader.dataset.tensors[1][:] = 0
+    loader.dataset.tensors[1][16] = 1
+    assert evaluate(AnswersZero(), loader)[1] == 16 / 17
+
+
+def test_evaluation_keeps_order_and_ignores_the_seed() -> None:
+    model, _, _ = make_training()
+    torch.manual_seed(1)
+    first, labels = collect_logits(model, VALIDATION)
+    torch.manual_seed(2)
+    assert torch.equal(first, collect_logits(model, VALIDATION)[0])
+    assert torch.equal(labels, VALIDATION.dataset.tensors[1])
+    assert evaluate(model, VALIDATION)[0] == pytest.approx(criterion(first, labels).item())
+
+
+def test_fit_is_the_typed_loop_epoch_by_epoch() -> None:
+    """Notebook 02 trains by hand with `torch.manual_seed(epoch)`: seed 0 of fit."""
+    by_hand, optimizer, _ = make_training()
+    for epoch in range(3):
+        torch.manual_seed(epoch)
+        train_one_epoch(by_hand, TRAIN, optimizer)
+        evaluate(by_hand, VALIDATION)
+    model, optimizer, _ = make_training()
+    torch.manual_seed(0)
+    history = fit(model, TRAIN, VALIDATION, optimizer, 3)
+    assert_same_weights(model, by_hand)
+    assert list(history) == list(QUANTITIES) and len(history["seconds"]) == 3
+    assert torch.initial_seed() == 0  # the caller's random numbers are its own
+
+
 @pytest.mark.parametrize("stop_after", [1, 2])
-def test_interrupted_training_ends_with_the_same_bits(tmp_path, uninterrupted, stop_after):
+def test_interrupted_training_ends_with_the_same_bits(tmp_path, uninterrupted, stop_after) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     stopped, history, _ = train(checkpoint, stop_after)
     assert history is None
@@ -95,14 +177,14 @@ def test_interrupted_training_ends_with_the_same_bits(tmp_path, uninterrupted, s
     resumed, history, epochs_seen = train(checkpoint)
     assert epochs_seen == list(range(stop_after + 1, 4))
     assert_same_weights(resumed, uninterrupted[0])
-    for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
-        assert getattr(history, name) == getattr(uninterrupted[1], name)
+    for name in QUANTITIES[:-1]:
+        assert history[name] == uninterrupted[1][name]
 
 
-def test_finished_training_is_not_trained_again(tmp_path, uninterrupted):
+def test_finished_training_is_not_trained_again(tmp_path, uninterrupted) -> None:
     train(tmp_path / "checkpoint.pt")
     model, history, epochs_seen = train(tmp_path / "checkpoint.pt")
-    assert epochs_seen == [] and len(history.seconds) == 3
+    assert epochs_seen == [] and len(history["seconds"]) == 3
     assert_same_weights(model, uninterrupted[0])
 
 
@@ -120,7 +202,7 @@ def test_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, uninterrupte
     assert "damaged" in capsys.readouterr().out
 
 
-def test_both_checkpoints_damaged_start_from_the_beginning(tmp_path, uninterrupted):
+def test_both_checkpoints_damaged_start_from_the_beginning(tmp_path, uninterrupted) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     train(checkpoint, stop_after=2)
     checkpoint.write_bytes(b"no checkpoint")
@@ -130,156 +212,128 @@ def test_both_checkpoints_damaged_start_from_the_beginning(tmp_path, uninterrupt
     assert_same_weights(model, uninterrupted[0])
 
 
-def test_checkpoint_of_another_learning_rate_is_put_aside(tmp_path, capsys):
+def test_a_changed_weight_is_noticed(tmp_path: Path, uninterrupted) -> None:
+    """torch.load alone would go on with it: it passes over the checksums in the file."""
+    checkpoint = tmp_path / "checkpoint.pt"
+    train(checkpoint, stop_after=2)
+    weights = torch.load(checkpoint, weights_only=True)["model"]["fc.weight"].numpy().tobytes()
+    content = bytearray(checkpoint.read_bytes())
+    content[content.index(weights) + 5] ^= 1
+    checkpoint.write_bytes(content)
+    torch.load(checkpoint, weights_only=True)  # the test's own premise
+    model, _, epochs_seen = train(checkpoint)
+    assert epochs_seen == [2, 3]
+    assert_same_weights(model, uninterrupted[0])
+
+
+@pytest.mark.parametrize("what", ["rate", "network", "images", "seed", "batch size", "frozen"])
+def test_checkpoint_of_another_training_is_put_aside(tmp_path, capsys, what: str) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     train(checkpoint, stop_after=1)
     content = checkpoint.read_bytes()
-    model, optimizer, schedule = make_training(learning_rate=0.02)
-    history = fit(model, optimizer, TRAIN, VALIDATION, PLAN, schedule, checkpoint)
-    assert len(history.seconds) == 3
+    model, loader = make_small_network(3 if what == "network" else 2), TRAIN
+    if what == "images":
+        loader = make_loader(seed=7)
+    elif what == "batch size":
+        loader = torch.utils.data.DataLoader(TRAIN.dataset, batch_size=4, shuffle=True)
+    elif what == "frozen":
+        freeze(model.conv)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02 if what == "rate" else 0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step / 5))
+    torch.manual_seed(4 if what == "seed" else 3)
+    epochs: list = []
+    fit(model, loader, VALIDATION, optimizer, 3, schedule, checkpoint, epochs.append)
+    assert len(epochs) == 3  # all of them
     assert (tmp_path / "checkpoint.pt.other").read_bytes() == content
-    assert "0.01" in capsys.readouterr().out
-    fresh, optimizer, schedule = make_training(learning_rate=0.02)
-    fit(fresh, optimizer, TRAIN, VALIDATION, PLAN, schedule)
-    assert_same_weights(model, fresh)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("The checkpoint checkpoint.pt is of another training (")
+    assert len(first) < 400 and second == "Training goes on from the beginning."
 
 
-@pytest.mark.parametrize("what", ["network", "pictures", "seed", "augmentation"])
-def test_checkpoint_of_another_training_is_put_aside(tmp_path, what):
-    checkpoint = tmp_path / "checkpoint.pt"
-    train(checkpoint, stop_after=1)
-    model, optimizer, schedule = make_training()
-    pictures, plan = TRAIN, replace(PLAN, epochs=3)
-    if what == "network":
-        model = make_small_network(3)
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step / 5))
-    elif what == "pictures":
-        pictures = make_pictures(seed=7)
-    elif what == "seed":
-        plan = replace(plan, seed=4)
-    else:
-        plan = replace(plan, augmentation=None)
-    epochs = []
-    fit(model, optimizer, pictures, VALIDATION, plan, schedule, checkpoint, epochs.append)
-    assert len(epochs) == 3
-    assert (tmp_path / "checkpoint.pt.other").is_file()
-
-
-def test_more_epochs_go_on_where_the_training_ended(tmp_path):
+def test_more_epochs_go_on_where_the_training_ended(tmp_path: Path) -> None:
     """Without a schedule the number of epochs decides nothing about the epochs before."""
 
     def run(epochs: int, checkpoint: Path | None) -> nn.Module:
         model, optimizer, _ = make_training()
-        plan = replace(PLAN, epochs=epochs)
-        fit(model, optimizer, TRAIN, VALIDATION, plan, checkpoint=checkpoint)
+        torch.manual_seed(3)
+        fit(model, TRAIN, VALIDATION, optimizer, epochs, checkpoint=checkpoint)
         return model
 
     run(1, tmp_path / "checkpoint.pt")
     assert_same_weights(run(2, tmp_path / "checkpoint.pt"), run(2, None))
 
 
-def test_checkpoint_of_a_gpu_is_read_on_a_cpu(tmp_path, monkeypatch):
+def test_disk_full_while_saving_loses_no_epoch(tmp_path, monkeypatch, uninterrupted) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
-    identity = {"network": "made on a GPU"}
+
+    def fill_the_disk(*_) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    model, optimizer, schedule = make_training()
+    torch.manual_seed(3)
+    with monkeypatch.context() as patch, pytest.raises(CourseError, match="is full: make room"):
+        fit(
+            model,
+            TRAIN,
+            VALIDATION,
+            optimizer,
+            3,
+            schedule,
+            checkpoint,
+            lambda history: patch.setattr(os, "fsync", fill_the_disk),
+        )
+    model, _, epochs_seen = train(checkpoint)
+    assert epochs_seen == [2, 3]
+    assert_same_weights(model, uninterrupted[0])
+
+
+def test_checkpoint_of_a_gpu_is_read_on_a_cpu(tmp_path: Path, monkeypatch) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
     with monkeypatch.context() as patch:
         patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
-        write_checkpoint(checkpoint, identity, {"weights": torch.arange(3.0)})
-    if not torch.cuda.is_available():  # the test's own premise: nothing but map_location helps
-        with pytest.raises(RuntimeError):
-            torch.load(checkpoint, weights_only=True)
-    saved = read_checkpoint(checkpoint, identity)
-    assert saved["weights"].device.type == "cpu"
-    assert saved["weights"].tolist() == [0, 1, 2]
+        write_checkpoint(checkpoint, IDENTITY, {"weights": torch.arange(3.0)})
+    saved = read_checkpoint(checkpoint, IDENTITY)
+    assert saved["weights"].device.type == "cpu" and saved["weights"].tolist() == [0, 1, 2]
 
 
-def test_one_epoch_equals_a_loop_written_by_hand(monkeypatch):
-    # tqdm.auto calls iter() on the loader once more, which draws from PyTorch's global seed.
-    monkeypatch.setattr("utils.training.tqdm", lambda loader, **options: loader)
-    model, optimizer, schedule = make_training()
-    torch.manual_seed(5)
-    loss, accuracy = train_one_epoch(
-        model, optimizer, TRAIN, PLAN, make_scaler("cpu", "float32"), schedule
-    )
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    class RunsCode:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(tmp_path / "made by the checkpoint"),)
 
-    plain, optimizer, schedule = make_training()
-    torch.manual_seed(5)
-    plain.train()
-    losses, correct = [], 0
-    for images, labels in make_loader(TRAIN, 8, shuffle=True):
-        inputs = draw_views(images, SMALL, Augmentation())
-        logits = plain(inputs.contiguous(memory_format=torch.channels_last))
-        batch_loss = F.cross_entropy(logits, labels)
-        optimizer.zero_grad()
-        batch_loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.append(batch_loss.item() * len(labels))
-        correct += int((logits.argmax(dim=1) == labels).sum())
-    assert_same_weights(model, plain)
-    assert loss == pytest.approx(sum(losses) / 20, rel=1e-5)
-    assert accuracy == correct / 20
+    write_checkpoint(tmp_path / "checkpoint.pt", IDENTITY, {"model": RunsCode()})
+    assert read_checkpoint(tmp_path / "checkpoint.pt", IDENTITY) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt.damaged"]
 
 
-def test_gradients_are_clipped():
-    plan = replace(PLAN, largest_gradient=1e-6)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=4),
+    kept=st.floats(0, 1),
+)
+def test_mutated_checkpoints_are_whole_or_put_aside(tmp_path_factory, changes, kept) -> None:
+    checkpoint = tmp_path_factory.mktemp("mutated") / "checkpoint.pt"
+    write_checkpoint(checkpoint, IDENTITY, CONTENT)
+    content = bytearray(checkpoint.read_bytes())
+    for place, value in changes:
+        content[place % len(content)] = value
+    checkpoint.write_bytes(content[: int(kept * len(content))] if kept < 0.5 else content)
+    saved = read_checkpoint(checkpoint, IDENTITY)
+    if saved is None:
+        (left,) = (path.name for path in checkpoint.parent.iterdir())
+        assert left in ("checkpoint.pt.damaged", "checkpoint.pt.other")
+    else:
+        assert torch.equal(saved["model"]["weight"], CONTENT["model"]["weight"])
+
+
+def test_frozen_statistics_and_weights_stay() -> None:
+    from utils.finetuning import keep_statistics
+
     model, _, _ = make_training()
-    before = copy.deepcopy(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    torch.manual_seed(0)
-    train_one_epoch(model, optimizer, TRAIN, plan, make_scaler("cpu", "float32"))
-    old = nn.utils.parameters_to_vector(before.parameters())
-    moved = (nn.utils.parameters_to_vector(model.parameters()) - old).norm()
-    assert 0 < moved < 4e-6  # three batches
-
-
-def test_frozen_backbone_does_not_move():
-    model = make_small_network(10)
     freeze(model)
-    replace_head(model, 2)
-    before = copy.deepcopy(model)
-    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
-    fit(model, optimizer, TRAIN, VALIDATION, PLAN)
-    others = model.state_dict()
-    body = {name: old for name, old in before.state_dict().items() if not name.startswith("fc.")}
-    assert "norm.running_mean" in body and "norm.num_batches_tracked" in body
-    for name, tensor in body.items():
-        assert torch.equal(tensor, others[name]), name
-    assert not torch.equal(before.fc.weight, model.fc.weight)
-
-
-def test_frozen_statistics_stay_while_weights_train():
-    model, optimizer, _ = make_training()
-    before = copy.deepcopy(model)
-    fit(model, optimizer, TRAIN, VALIDATION, replace(PLAN, epochs=1, freeze_statistics=True))
-    assert torch.equal(before.norm.running_mean, model.norm.running_mean)
-    assert torch.equal(before.norm.running_var, model.norm.running_var)
-    assert not torch.equal(before.norm.weight, model.norm.weight)
-
-
-def test_accuracy_is_correct_by_seen_with_a_short_last_batch():
-    """65 pictures are two batches of 32 and one of 1: a mean of batch means would give 2/3."""
-
-    class AnswersZero(nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
-
-    pictures = make_pictures(65)
-    labels = np.zeros(65, dtype=np.int64)
-    labels[64] = 1
-    split = replace(pictures.split, labels=labels)
-    result = evaluate(AnswersZero(), replace(pictures, split=split), PLAN)
-    assert (result.correct, len(result.labels)) == (64, 65)
-    assert result.accuracy == 64 / 65
-    assert result.loss == pytest.approx(F.cross_entropy(result.logits, result.labels).item())
-
-
-def test_evaluation_keeps_order_and_ignores_the_seed():
-    model, _, _ = make_training()
-    torch.manual_seed(1)
-    first = evaluate(model, VALIDATION, PLAN)
-    torch.manual_seed(2)
-    second = evaluate(model, VALIDATION, PLAN)
-    assert torch.equal(first.logits, second.logits)
-    assert first.labels.tolist() == VALIDATION.split.labels.tolist()
-    assert isinstance(first, Evaluation)
+    model.fc.requires_grad_(True)
+    keep_statistics(model)
+    before = copy.deepcopy(model.state_dict())
+    optimizer = torch.optim.Adam(model.fc.parameters(), lr=0.01)
+    fit(model, TRAIN, VALIDATION, optimizer, 2)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) == (not name.startswith("fc.")), name

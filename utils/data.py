@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from sklearn.model_selection import train_test_split
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 from tqdm.auto import tqdm
@@ -114,14 +114,15 @@ def list_files(dataset: Dataset) -> tuple[list[Path], np.ndarray]:
 def fingerprint(dataset: Dataset) -> str:
     """A name for exactly these images: changes with any name, size, label or order.
 
-    Where their folder lies does not count: a shared one has other paths on each laptop. A dataset
-    that has no files is named by its length alone.
+    Where their folder lies does not count: a shared one has other paths on each laptop. Of tensors
+    (features) it is the numbers that count.
     """
     digest = hashlib.sha256(f"{len(dataset)}".encode())
-    try:
-        paths, labels = list_files(dataset)
-    except AttributeError:
+    if isinstance(dataset, TensorDataset):
+        for tensor in dataset.tensors:
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()[:16]
+    paths, labels = list_files(dataset)
     for path, label in zip(paths, labels, strict=True):
         name = "/".join(path.parts[-3:])
         digest.update(f"{name} {path.stat().st_size} {label}\n".encode())
