@@ -1,4 +1,4 @@
-"""A small network and small data for tests of the loop: noise on two levels, the class is the level."""
+"""A small network and small data for tests of the loop: noise on two levels, one per class."""
 
 import torch
 from torch import nn
