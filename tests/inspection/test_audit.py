@@ -1,120 +1,80 @@
-"""What the audit finds in a folder: duplicates, strays, sizes and colours."""
+"""Duplicates: planted copies of the sample are found, and nothing else is."""
 
 import io
-from pathlib import Path
+import tarfile
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from utils.audit import (
-    find_duplicates,
-    hash_images,
-    hash_pictures,
-    list_strays,
-    measure_channels,
-    measure_sizes,
-)
-from utils.data import Split
-from utils.pictures import Pictures
+from utils.inspection.audit import LARGEST_DISTANCE, find_duplicates, hash_files, hash_image
+from utils.settings import ROOT
 
 
-def draw_picture(seed: int) -> Image.Image:
-    """Clouds and ellipses of random colours: no two seeds have anything in common."""
-    generator = np.random.default_rng(seed)
-    clouds = generator.integers(0, 256, (14, 14, 3)).astype(np.uint8)
-    image = Image.fromarray(clouds).resize((128, 128), Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(image)
-    for _ in range(1):
-        left, top = generator.integers(-20, 110, 2).tolist()
-        wide, high = generator.integers(10, 30, 2).tolist()
-        colour = tuple(generator.integers(0, 256, 3).tolist())
-        draw.ellipse((left, top, left + wide, top + high), fill=colour)
-    return image
-
-
-def resize(image: Image.Image) -> Image.Image:
-    return image.resize((70, 70)).resize((128, 128))
-
-
-def compress(image: Image.Image) -> Image.Image:
+def compress(image: Image.Image, quality: int = 15) -> Image.Image:
     file = io.BytesIO()
-    image.save(file, format="JPEG", quality=30)
+    image.save(file, format="JPEG", quality=quality)
     return Image.open(file)
+
+
+def shrink(image: Image.Image) -> Image.Image:
+    return image.resize((120, 120))
 
 
 def darken(image: Image.Image) -> Image.Image:
     return image.point(lambda value: int(0.6 * value))
 
 
-def stack(images: list[Image.Image]) -> np.ndarray:
-    return np.stack([np.asarray(image) for image in images])
+@pytest.fixture(scope="module")
+def test_files(tmp_path_factory):
+    """The sample's 300 test images as files."""
+    folder = tmp_path_factory.mktemp("sample")
+    with tarfile.open(ROOT / "data" / "dogscats-sample.tgz") as archive:
+        archive.extractall(folder, filter="data")
+    return sorted(folder.glob("*/valid/*/*.jpg"))
 
 
-def make_pictures(array: np.ndarray) -> Pictures:
-    paths = tuple(Path(f"{row}.png") for row in range(len(array)))
-    labels = np.zeros(len(array), dtype=np.int64)
-    return Pictures(Split("train", paths, labels, ("cats", "dogs")), array, "key")
+@pytest.fixture(scope="module")
+def hashes(test_files):
+    return hash_files(test_files)
 
 
-@pytest.mark.parametrize("change", [resize, compress, darken])
-def test_planted_duplicates_are_found(change):
-    originals = [draw_picture(seed) for seed in range(30)]
-    others = [draw_picture(seed) for seed in range(100, 120)]
-    others[4] = change(originals[11])
-    others[17] = change(originals[2])
-    pairs = find_duplicates(hash_images(stack(originals)), hash_images(stack(others)))
-    assert sorted(pair[:2] for pair in pairs) == [(2, 17), (11, 4)]
-    assert all(0 <= pair[2] <= 20 for pair in pairs)
+@pytest.mark.parametrize("change", [compress, shrink, darken])
+def test_all_planted_copies_of_the_sample_are_found_and_nothing_else(change, test_files, hashes):
+    copies = np.array([hash_image(change(Image.open(file))) for file in test_files])
+    pairs = find_duplicates(copies, hashes, largest_distance=256)
+    own = [distance for row, column, distance in pairs if row == column]
+    others = [distance for row, column, distance in pairs if row != column]
+    assert len(own) == 300
+    assert max(own) <= LARGEST_DISTANCE / 2 and min(others) >= 2 * LARGEST_DISTANCE
+    found = find_duplicates(copies, hashes)
+    assert sorted(pair[:2] for pair in found) == [(row, row) for row in range(300)]
 
 
-def test_unrelated_drawings_differ_in_half_of_the_bits():
-    hashes = hash_images(stack([draw_picture(seed) for seed in range(40)]))
-    assert hashes.shape == (40, 256) and hashes.dtype == torch.bool
-    pairs = find_duplicates(hashes, hashes, largest_distance=256)
-    between = [distance for row, column, distance in pairs if row != column]
-    assert min(between) > 20 and 100 < np.mean(between) < 150
-    assert [pair[2] for pair in pairs] == sorted(pair[2] for pair in pairs)
+def test_no_image_of_the_sample_is_there_twice(hashes):
+    pairs = find_duplicates(hashes, hashes)
+    assert [pair for pair in pairs if pair[0] != pair[1]] == []
+
+
+def test_nearest_pairs_come_first_with_their_differing_bits(hashes):
+    pairs = find_duplicates(hashes[:40], hashes[:30], largest_distance=256)
+    distances = [pair[2] for pair in pairs]
+    assert len(pairs) == 40 * 30 and distances == sorted(distances)
     for row, column, distance in pairs[::97]:
         assert distance == (hashes[row] ^ hashes[column]).sum()
 
 
-def test_no_pictures_have_no_duplicates():
-    hashes = hash_images(stack([draw_picture(0)]))
-    assert find_duplicates(hashes, hashes[:0]) == []
+def test_no_images_have_no_duplicates(hashes):
+    empty = hash_files([])
+    assert empty.shape == (0, 256)
+    assert find_duplicates(hashes, empty) == find_duplicates(empty, hashes) == []
 
 
-def test_batches_have_the_hashes_of_the_whole():
-    array = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3)).astype(np.uint8)
-    assert torch.equal(hash_pictures(make_pictures(array)), hash_images(array))
-
-
-def test_channels_equal_the_direct_computation():
+def test_grey_and_transparent_files_have_hashes(tmp_path):
     generator = np.random.default_rng(0)
-    array = generator.integers(0, [256, 128, 30], (70, 16, 16, 3)).astype(np.uint8)
-    array[64:] = 250  # a short last batch that is unlike the others
-    mean, std = measure_channels(make_pictures(array))
-    assert np.allclose(mean, (array / 255).mean(axis=(0, 1, 2)), atol=1e-6)
-    assert np.allclose(std, (array / 255).std(axis=(0, 1, 2)), atol=1e-6)
-    assert mean.dtype == std.dtype == torch.float32
-
-
-def test_sizes_are_width_and_height(tmp_path):
-    Image.new("RGB", (30, 20)).save(tmp_path / "wide.png")
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    paths = (tmp_path / "wide.png", tmp_path / "broken.jpg", tmp_path / "gone.png")
-    split = Split("train", paths, np.zeros(3, dtype=np.int64), ("cats", "dogs"))
-    assert measure_sizes(split).tolist() == [[30, 20], [0, 0], [0, 0]]
-
-
-def test_strays_are_listed(tmp_path):
-    for class_name in ("cats", "dogs"):
-        (tmp_path / class_name).mkdir()
-        Image.new("RGB", (8, 8)).save(tmp_path / class_name / "good.png")
-    strays = [tmp_path / "cats" / ".hidden.png", tmp_path / "cats" / "Thumbs.db"]
-    strays.append(tmp_path / "dogs" / "empty.jpg")
-    for path in strays[:2]:
-        path.write_bytes(b"content")
-    strays[2].write_bytes(b"")
-    assert list_strays(tmp_path, ("cats", "dogs")) == strays
+    pixels = Image.fromarray(generator.integers(0, 256, (60, 80, 3)).astype(np.uint8))
+    files = []
+    for mode in ("RGB", "L", "RGBA", "P", "1"):
+        files.append(tmp_path / f"{mode}.png")
+        pixels.convert(mode).save(files[-1])
+    assert hash_files(files).shape == (5, 256)
