@@ -4,154 +4,175 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from utils.data import Dataset, Split
-from utils.exercises_03 import make_small_network
-from utils.pictures import Pictures
+from utils import runs as runs_room
+from utils.claims import find_interval
+from utils.data import make_loaders
+from utils.models import CustomCNN, freeze
 from utils.runs import (
+    RUNS,
+    choose_run,
     collect_results,
     find_folder,
-    find_interval,
     find_run,
-    format_accuracy,
     format_comparison,
+    load_run,
     load_run_test,
-    load_run_weights,
     save_run,
     write_results,
 )
-from utils.settings import load_settings
-from utils.training import Evaluation, History
+from utils.settings import CourseError, load_settings
 
 KEYS = [
-    "run", "dataset", "backbone", "test_accuracy", "interval", "n_test", "n_train", "epochs",
-    "seconds", "trainable_parameters",
-]  # fmt: skip
+    "run",
+    "dataset",
+    "backbone",
+    "test_accuracy",
+    "interval",
+    "n_test",
+    "n_train",
+    "epochs",
+    "seconds",
+    "trainable_parameters",
+]
+
+
+class SmallNetwork(torch.nn.Module):
+    """In the place of the backbone: a body and an `fc`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = torch.nn.Linear(3, 4)
+        self.fc = torch.nn.Linear(4, 1000)
 
 
 @pytest.fixture
-def settings(tmp_path):
-    return load_settings("sample", home=str(tmp_path))
+def settings(noise: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COURSE_DATA", str(noise))
+    monkeypatch.setattr(runs_room, "load_backbone", lambda settings: SmallNetwork())
+    return load_settings("sample")
 
 
-def make_split(name: str, count: int) -> Split:
-    paths = tuple(Path(f"{name}-{row}.png") for row in range(count))
-    return Split(name, paths, np.arange(count) % 2, ("cats", "dogs"))
+@pytest.fixture
+def loaders(settings):
+    return make_loaders(settings)
 
 
-TRAIN = Pictures(make_split("train", 8), np.zeros((8, 4, 4, 3), np.uint8), "key of the pictures")
-DATASET = Dataset(
-    "sample", Path("nowhere"), ("cats", "dogs"), TRAIN.split, make_split("validation", 2),
-    make_split("test", 10), "MIT", "drawn",
-)  # fmt: skip
-
-
-def save(settings, name: str, correct: int = 9, **changes):
+def save(settings, loaders, name: str, correct: int = 9, validation: float = 0.5):
     labels = torch.arange(10) % 2
     answers = labels.clone()
     answers[correct:] = 1 - answers[correct:]
-    test = Evaluation(torch.nn.functional.one_hot(answers, 2).float(), labels)
-    options = {"epochs": 2, "seconds": 1.5, "trainable_parameters": 1234, **changes}
-    model = make_small_network(2)
-    return save_run(settings, name, DATASET, TRAIN, test, model, **options)
+    logits = torch.nn.functional.one_hot(answers, 2).float()
+    model = SmallNetwork()
+    if name == "frozen":
+        freeze(model)
+    model.fc = torch.nn.Linear(4, 2)
+    history = {key: [0.5, 0.75] for key in ("train_loss", "train_accuracy", "validation_loss")}
+    history |= {"validation_accuracy": [0.1, validation], "seconds": [1.0, 0.5]}
+    return model, save_run(settings, name, model, history, (logits, labels), loaders)
 
 
-@pytest.mark.parametrize(
-    ("correct", "seen", "low", "high"),
-    [
-        (0, 10, 0.0, 0.2775),
-        (10, 10, 0.7225, 1.0),
-        (5, 10, 0.2366, 0.7634),
-        (292, 300, 0.9483, 0.9864),
-        (1, 1, 0.2065, 1.0),
-    ],
-)
-def test_wilson_interval(correct, seen, low, high):
-    assert find_interval(correct, seen) == pytest.approx((low, high), abs=1e-4)
-
-
-@pytest.mark.parametrize("seen", [1, 2, 7, 77, 300, 25_000])
-def test_interval_is_scipys(seen):
-    from scipy.stats import binomtest
-
-    for correct in {0, 1, seen // 3, seen // 2, seen - 1, seen}:
-        expected = binomtest(correct, seen).proportion_ci(0.95, method="wilson")
-        assert find_interval(correct, seen) == pytest.approx(tuple(expected), abs=1e-12)
-
-
-def test_accuracy_as_text():
-    expected = "97.3 % (95 % interval 94.8–98.6 %, 292 of 300)"
-    assert format_accuracy(292, 300) == expected
-    assert format_accuracy(1000, 2000).startswith("50.0 % (95 % interval 47.8–52.2 %, 1,000 of")
-
-
-def test_saved_run_is_found_again(settings):
-    history = History()
-    history.append(train_loss=0.5, train_accuracy=0.75, seconds=1.0)
-    saved = save(settings, "custom_cnn", history=history)
-    found = find_run(settings, "custom_cnn", TRAIN)
+def test_saved_run_is_found_again(settings, loaders) -> None:
+    model, saved = save(settings, loaders, "unfrozen")
+    found = find_run(settings, "unfrozen", loaders)
     assert found == saved
-    assert (found.correct, found.n_test, found.n_train) == (9, 10, 8)
-    assert found.test_accuracy == 0.9 and found.history["train_accuracy"] == [0.75]
-    test = load_run_test(settings, "custom_cnn")
-    assert test.correct == 9 and test.labels.tolist() == (torch.arange(10) % 2).tolist()
-    weights = load_run_weights(settings, "custom_cnn")
-    for name, tensor in make_small_network(2).state_dict().items():
-        assert torch.equal(weights[name], tensor), name
+    assert (found.correct, found.n_test, found.epochs, found.seconds) == (9, 10, 2, 1.5)
+    assert found.test_accuracy == 0.9 and found.validation_accuracy == 0.5
+    logits, labels = load_run_test(settings, "unfrozen")
+    assert (logits.argmax(dim=1) == labels).sum() == 9
+    again = load_run(settings, "unfrozen")
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+    assert not again.training
 
 
-def test_run_of_other_training_pictures_is_not_found(settings):
-    save(settings, "frozen")
-    assert find_run(settings, "frozen", replace(TRAIN, key="other pictures")) is None
-    assert find_run(settings, "frozen") is not None
+def test_of_a_frozen_run_the_head_alone_is_saved(settings, loaders) -> None:
+    model, run = save(settings, loaders, "frozen")
+    assert run.trainable_parameters == 10
+    state = torch.load(find_folder(settings, "frozen") / "weights.pt", weights_only=True)
+    assert list(state) == ["fc.weight", "fc.bias"]
+    assert torch.equal(load_run(settings, "frozen").fc.weight, model.fc.weight)
 
 
-def test_runs_of_other_backbones_and_datasets_stay_apart(settings, tmp_path):
-    save(settings, "frozen")
+def test_run_of_other_training_images_is_not_found(settings, loaders) -> None:
+    save(settings, loaders, "frozen")
+    other = make_loaders(replace(settings, validation_share=0.5))
+    assert find_run(settings, "frozen", other) is None
+    assert find_run(settings, "frozen", loaders) is not None
+
+
+def test_runs_of_other_backbones_and_datasets_stay_apart(settings, loaders) -> None:
+    save(settings, loaders, "frozen")
     assert find_run(replace(settings, backbone="resnet101"), "frozen") is None
     assert find_run(replace(settings, data="photos"), "frozen") is None
-    own = tmp_path / "own"
-    own.mkdir()
-    assert find_run(replace(settings, data=str(own)), "frozen") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run": "frozen"}', b"\xff\xfe"])
-def test_damaged_run_is_no_run(settings, content):
-    save(settings, "frozen")
+def test_damaged_description_is_no_run(settings, loaders, content: bytes) -> None:
+    save(settings, loaders, "frozen")
     (find_folder(settings, "frozen") / "run.json").write_bytes(content)
     assert find_run(settings, "frozen") is None
     assert collect_results(settings) == []
 
 
-def test_later_run_replaces_an_earlier_one(settings):
-    save(settings, "frozen", correct=3)
-    save(settings, "frozen", correct=8)
-    assert find_run(settings, "frozen").correct == load_run_test(settings, "frozen").correct == 8
+@pytest.mark.parametrize("name", ["weights.pt", "test.npz"])
+def test_damaged_file_makes_the_run_count_as_none(settings, loaders, name: str, capsys) -> None:
+    save(settings, loaders, "frozen")
+    file = find_folder(settings, "frozen") / name
+    file.write_bytes(file.read_bytes()[:-50])
+    assert find_run(settings, "frozen") is None
+    assert "damaged file" in capsys.readouterr().out
 
 
-def test_results_in_the_order_of_the_course(settings, tmp_path):
+def test_later_run_replaces_an_earlier_one(settings, loaders) -> None:
+    save(settings, loaders, "frozen", correct=3)
+    save(settings, loaders, "frozen", correct=8)
+    assert find_run(settings, "frozen").correct == 8
+
+
+def test_the_best_on_validation_is_chosen_and_of_equals_the_smallest(settings, loaders) -> None:
+    with pytest.raises(CourseError, match="no trained network"):
+        choose_run(settings)
+    save(settings, loaders, "custom_cnn", correct=10, validation=0.7)  # the test has no say
+    save(settings, loaders, "unfrozen", correct=1, validation=0.9)
+    save(settings, loaders, "frozen", correct=1, validation=0.9)
+    assert choose_run(settings) == "frozen"
+
+
+def test_a_run_that_is_not_there_is_named_with_those_that_are(settings, loaders) -> None:
+    save(settings, loaders, "frozen")
+    with pytest.raises(CourseError, match="There is no run 'custom_cnn' .* there is frozen:"):
+        load_run(settings, "custom_cnn")
+
+
+def test_results_in_the_order_of_the_course(settings, loaders, tmp_path: Path) -> None:
     for name, correct in (("unfrozen", 10), ("custom_cnn", 6), ("frozen", 9)):
-        save(settings, name, correct)
-    rows = collect_results(settings)
-    write_results(rows, tmp_path / "made" / "results.json")
+        save(settings, loaders, name, correct)
+    runs = collect_results(settings)
+    write_results(runs, tmp_path / "made" / "results.json")
     written = json.loads((tmp_path / "made" / "results.json").read_text())
-    assert written == rows
     assert [row["run"] for row in written] == ["custom_cnn", "frozen", "unfrozen"]
     assert all(list(row) == KEYS for row in written)
     assert [row["test_accuracy"] for row in written] == [0.6, 0.9, 1.0]
     assert written[1]["interval"] == pytest.approx(find_interval(9, 10))
-    assert {row["dataset"] for row in written} == {"sample"}
-
-    header, *lines = format_comparison(rows).splitlines()
-    assert [line.split()[0] for line in lines] == ["custom_cnn", "frozen", "unfrozen"]
-    assert "90.0 %" in lines[1] and "59.6–98.2 %" in lines[1] and "1,234" in lines[1]
-    assert len({len(line) for line in (header, *lines)}) == 1  # columns line up
+    header, *lines = format_comparison(runs).splitlines()
+    assert "90.0 %" in lines[1] and "59.6–98.2 %" in lines[1]
+    assert len({len(line) for line in (header, *lines)}) == 1 and len(header) <= 72
 
 
-def test_nothing_finished_yet(settings):
-    assert find_run(settings, "frozen") is None
-    assert collect_results(settings) == []
-    assert len(format_comparison([]).splitlines()) == 1
+def test_every_run_has_a_look_of_its_own() -> None:
+    assert len({style.colour for style in RUNS.values()}) == len(RUNS)
+    assert len({style.marker for style in RUNS.values()}) == len(RUNS)
+
+
+def test_custom_cnn_is_loaded_as_what_it_is(settings, loaders) -> None:
+    torch.manual_seed(0)
+    model = CustomCNN(2)
+    history = {"validation_accuracy": [0.5], "seconds": [1.0]}
+    answers = torch.zeros(7, 2), torch.zeros(7, dtype=torch.int64)
+    save_run(settings, "custom_cnn", model, history, answers, loaders)
+    again = load_run(settings, "custom_cnn")
+    assert isinstance(again, CustomCNN) and torch.equal(again.out.bias, model.out.bias)

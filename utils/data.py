@@ -1,6 +1,8 @@
 """Images as a network wants them: transforms, splits and loaders, as notebook 01 types them."""
 
+import contextlib
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +58,8 @@ def make_loaders(settings: Settings, augment: bool = True) -> Loaders:
 
     Raises CourseError where the dataset cannot be had or a class is too small to be split.
     """
-    folder = download(settings)
+    with contextlib.redirect_stdout(io.StringIO()):  # the table is printed where data are the topic
+        folder = download(settings)
     train_transform, test_transform = make_transforms(settings)
     train = ImageFolder(folder / "train", train_transform if augment else test_transform)
     validation = ImageFolder(folder / "train", test_transform)

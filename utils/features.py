@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 
 from utils.data import fingerprint, make_loaders
+from utils.download import download_weights
 from utils.files import write_atomically
 from utils.models import load_backbone, use_fast_arithmetic
 from utils.settings import Settings
@@ -45,7 +46,11 @@ def load_features(settings: Settings, part: str) -> TensorDataset:
     """
     loader = getattr(make_loaders(settings, augment=False), part)
     loader = DataLoader(loader.dataset, batch_size=32, num_workers=loader.num_workers)
-    depends = [fingerprint(loader.dataset), settings.backbone, settings.precision, settings.mean]
+    with download_weights(settings).open("rb") as weights:
+        beginning = hashlib.sha256(
+            weights.read(1 << 20)
+        ).hexdigest()  # other weights, other numbers
+    depends = [fingerprint(loader.dataset), settings.backbone, settings.precision, beginning]
     digest = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
     name = f"{part}-{settings.backbone}-{digest}.npz"
     homes = [home for home in (settings.shared, settings.home) if home is not None]

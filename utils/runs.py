@@ -62,7 +62,7 @@ class Run:
 
 def find_folder(settings: Settings, name: str) -> Path:
     """Where a run of this dataset and backbone lives, with its checkpoint."""
-    dataset = find_source(settings.data).name
+    dataset = find_source(settings).name
     return settings.home / "runs" / f"{dataset}-{settings.backbone}" / name
 
 
@@ -82,7 +82,7 @@ def save_run(
     logits, labels = test
     run = Run(
         run=name,
-        dataset=find_source(settings.data).name,
+        dataset=find_source(settings).name,
         backbone=settings.backbone,
         correct=int((logits.argmax(dim=1) == labels).sum()),
         n_test=len(labels),
@@ -118,7 +118,11 @@ def find_run(settings: Settings, name: str, loaders: Loaders | None = None) -> R
 
     A run with a damaged file counts as none: a line says so, and it is made again.
     """
-    folder = find_folder(settings, name)
+    return read_run(find_folder(settings, name), loaders)
+
+
+def read_run(folder: Path, loaders: Loaders | None = None) -> Run | None:
+    """The run in a folder, as `find_run` finds it by its name."""
     try:
         run = Run(**read_json(folder / "run.json"))
     except TypeError:  # no description, or not of a run
@@ -128,7 +132,7 @@ def find_run(settings: Settings, name: str, loaders: Loaders | None = None) -> R
     for file in (folder / "weights.pt", folder / "test.npz"):
         if not is_whole(file):
             put_aside(folder / "run.json", "damaged")
-            print(f"The saved run {name} has a damaged file, {file}: it counts as not made yet.")
+            print(f"The run {folder.name} has a damaged file, {file}: it counts as not made yet.")
             return None
     return run
 
@@ -143,12 +147,17 @@ def load_run(settings: Settings, name: str) -> nn.Module:
             f"{settings.backbone}; there is {' and '.join(there) or 'none at all'}: run the "
             "notebook that makes it, or choose another."
         )
-    if name == "custom_cnn":
+    return read_network(find_folder(settings, name), run, settings)
+
+
+def read_network(folder: Path, run: Run, settings: Settings) -> nn.Module:
+    """The network of a run, from the folder it was read from, in eval mode on the CPU."""
+    if run.run == "custom_cnn":
         model = CustomCNN(len(run.classes))
     else:
         model = load_backbone(settings)
         model.fc = nn.Linear(model.fc.in_features, len(run.classes))
-    state = load_tensors(find_folder(settings, name) / "weights.pt")
+    state = load_tensors(folder / "weights.pt")
     model.load_state_dict(model.state_dict() | state)
     return model.eval()
 
@@ -160,10 +169,7 @@ def load_run_test(settings: Settings, name: str) -> tuple[torch.Tensor, torch.Te
 
 
 def choose_run(settings: Settings) -> str:
-    """The name of the run with the highest validation accuracy; of equals, the least trained one.
-
-    The test set has no say. Raises CourseError where there is no run.
-    """
+    """The name of the best run (see `find_best`). Raises CourseError where there is no run."""
     runs = [run for name in RUNS if (run := find_run(settings, name))]
     if not runs:
         raise CourseError(
@@ -171,7 +177,15 @@ def choose_run(settings: Settings) -> str:
             f"{settings.backbone} in {settings.home / 'runs'}: run notebook 03 or 05 (make run "
             "runs all), or set COURSE_DATA, COURSE_BACKBONE and COURSE_HOME as they were there."
         )
-    return max(runs, key=lambda run: (run.validation_accuracy, -run.trainable_parameters)).run
+    return find_best(runs).run
+
+
+def find_best(runs: list[Run]) -> Run:
+    """The run with the highest validation accuracy; of equals, the one that trained the least.
+
+    The test set has no say.
+    """
+    return max(runs, key=lambda run: (run.validation_accuracy, -run.trainable_parameters))
 
 
 def collect_results(settings: Settings) -> list[Run]:
