@@ -1,7 +1,7 @@
-"""Names pictures from the command line: `python -m utils.predict photo.jpg folder …`.
+"""Names images from the command line: `python -m utils.predict photo.jpg folder …`.
 
-The network is the run with the highest validation accuracy, or `--run NAME`; dataset, backbone and
-home are the course's own settings (COURSE_PROFILE, COURSE_DATA, COURSE_BACKBONE, COURSE_HOME).
+The network is the best, on its validation images, of the runs on the images that were trained on
+last; COURSE_DATA, COURSE_BACKBONE and COURSE_HOME choose others, and so does `--run NAME`.
 """
 
 import argparse
@@ -9,28 +9,30 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from utils.errors import CourseError
-from utils.layout import is_hidden, is_image_name
-
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
+from utils.download.layouts import scan
+from utils.settings import CourseError, Settings, load_settings
 
-RUNS = ("custom_cnn", "frozen", "unfrozen", "distributed")
+BATCH_SIZE = 32
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print class and probability of each picture; returns 1 where nothing could be predicted."""
+    """Print class and probability of each image; returns 1 where nothing could be predicted."""
     parser = argparse.ArgumentParser(prog="python -m utils.predict", description=__doc__)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a picture or folder")
-    parser.add_argument("--run", choices=RUNS, help="default: the best on the validation pictures")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
+    parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that is no text must not stop the others
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):  # a name that a Windows pipe has no letters for
+            stream.reconfigure(errors="replace")  # must not stop the others
     try:
-        pictures = find_pictures(given.paths)
-        return print_predictions(pictures, given.run) if pictures else 1
+        images = find_images(given.paths)
+        return print_predictions(images, given.run) if images else 1
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,57 +41,117 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def find_pictures(paths: list[Path]) -> dict[Path, str]:
-    """Every picture file with the name of the first folder it lies in below a given folder.
+def find_images(paths: list[Path]) -> dict[Path, str]:
+    """Every image file with the name of the first folder it lies in below a given folder.
 
-    Folders are searched, hidden names and files that are no pictures by name are passed over.
-    What is not there, or has no pictures, gets a sentence on stderr.
+    Folders are searched; hidden names and files that are no images are passed over. What is not
+    there, or has no images, gets a sentence on stderr.
     """
     found: dict[Path, str] = {}
     for path in paths:
-        if path.is_dir():
-            inside = {
-                file: parts[0] if len(parts) > 1 else ""
-                for file in sorted(path.rglob("*"))
-                if not any(map(is_hidden, parts := file.relative_to(path).parts))
-                and is_image_name(file.name)
-                and file.is_file()
-            }
-            if not inside:
-                print(f"{path} has no pictures in it.", file=sys.stderr)
-            found |= inside
-        elif path.exists():
-            found[path] = ""
-        else:
+        try:
+            inside = scan(path, Path(os.devnull)).all_images if path.is_dir() else [path]
+        except OSError as error:
+            print(f"{path} cannot be read ({error.strerror or error}).", file=sys.stderr)
+            continue
+        if not path.exists():
             print(f"{path} does not exist.", file=sys.stderr)
+        elif not inside:
+            print(f"{path} has no images in it.", file=sys.stderr)
+        else:
+            parts = {file: file.relative_to(path).parts for file in inside}
+            found |= {file: part[0] if len(part) > 1 else "" for file, part in parts.items()}
     return found
 
 
-def print_predictions(pictures: dict[Path, str], run: str | None) -> int:
-    from utils.classifier import choose_run, load_classifier, predict_files
-    from utils.runs import format_accuracy
-    from utils.settings import load_settings
+def print_predictions(images: dict[Path, str], name: str | None) -> int:
+    """One line for the network, one for each image, one for the accuracy; returns the exit code.
+
+    `images` are paths with the names of their folders: those that are classes make the accuracy.
+    """
+    from utils.claims import format_accuracy
+    from utils.runs import RUNS, read_network
 
     with contextlib.redirect_stdout(io.StringIO()):  # the table is for notebooks
         settings = load_settings()
-    name = run or choose_run(settings)
-    classifier = load_classifier(settings, name)
+    folder, run, settings = choose_network(settings, name)
+    model = read_network(folder, run, settings).to(settings.device)
+    network = RUNS[run.run].label + ("" if run.run == "custom_cnn" else f", {run.backbone}")
+    print(f"Network: {network}, trained on {run.n_train:,} images of {run.dataset}")
     correct = seen = predicted = 0
-    width = min(60, max(len(str(path)) for path in pictures))
-    for path, result in predict_files(classifier, pictures):
+    width = min(60, max(len(str(path)) for path in images))
+    for path, result in predict_images(model, settings, images):
         if isinstance(result, CourseError):
             print(result, file=sys.stderr)
             continue
         predicted += 1
-        label = int(result.argmax())
-        answer = classifier.classes[label]
-        print(f"{str(path):{width}}  {answer}  {100 * float(result[label]):.1f} %")
-        if pictures[path] in classifier.classes:
+        answer = run.classes[int(result.argmax())]
+        print(f"{str(path):{width}}  {answer}  {100 * float(result.max()):.1f} %")
+        if images[path] in run.classes:
             seen += 1
-            correct += answer == pictures[path]
+            correct += answer == images[path]
     if seen:
-        print(f"Accuracy of {name!r} by the folders' names: {format_accuracy(correct, seen)}")
+        print(f"Accuracy by the names of the folders: {format_accuracy(correct, seen)}")
     return 0 if predicted else 1
+
+
+def choose_network(settings: Settings, name: str | None = None):
+    """(folder, Run, Settings) of the run to ask: `name`, or the best on the same images.
+
+    Without COURSE_DATA the images are those of the newest run, so that a network of one's own is
+    asked as soon as there is one. Raises CourseError where there is none.
+    """
+    from utils.runs import find_best, find_folder, read_run
+
+    place = settings.home / "runs"
+    newest = {file: file.stat().st_mtime for file in place.glob("*/*/run.json")}
+    folders = dict.fromkeys(f.parent.parent for f in sorted(newest, key=newest.get, reverse=True))
+    if os.environ.get("COURSE_DATA"):
+        folders = [find_folder(settings, "")]
+    for folder in folders:
+        runs = [run for file in folder.glob("*/run.json") if (run := read_run(file.parent))]
+        if backbone := os.environ.get("COURSE_BACKBONE"):
+            runs = [run for run in runs if run.backbone == backbone]
+        if runs := [run for run in runs if name in (None, run.run)]:
+            best = find_best(runs)
+            return folder / best.run, best, replace(settings, backbone=best.backbone)
+    raise CourseError(
+        f"There is {f'no run {name!r}' if name else 'no trained network'} for these settings in "
+        f"{place}: run notebook 03 or 05 (make run runs all), or set COURSE_HOME, COURSE_DATA and "
+        "COURSE_BACKBONE as they were there."
+    )
+
+
+def predict_images(
+    model, settings: Settings, paths: Iterable[Path]
+) -> Iterator[tuple[Path, "torch.Tensor | CourseError"]]:  # noqa: F821
+    """Each file with its probabilities, float32 [classes], or with what is wrong with it.
+
+    `model` is in eval mode; images are prepared as for testing, with `settings`' backbone.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    from utils.data import make_transforms, read_image
+
+    _, test_transform = make_transforms(settings)
+
+    def prepare(path: Path):
+        try:
+            return test_transform(read_image(path))
+        except CourseError as error:
+            return error
+
+    remaining, device = iter(paths), next(model.parameters()).device
+    with ThreadPoolExecutor(os.cpu_count()) as pool, torch.inference_mode():
+        while batch := list(islice(remaining, BATCH_SIZE)):
+            prepared = list(pool.map(prepare, batch))
+            whole = [image for image in prepared if isinstance(image, torch.Tensor)]
+            logits = model(torch.stack(whole).to(device)) if whole else torch.empty(0, 1)
+            rows = iter(logits.softmax(dim=1).cpu())
+            for path, image in zip(batch, prepared, strict=True):
+                yield path, next(rows) if isinstance(image, torch.Tensor) else image
 
 
 if __name__ == "__main__":
