@@ -262,16 +262,13 @@ def plot_intervals(
 
 
 @styled
-def plot_comparison(rows: Sequence[dict]) -> Drawing:
-    """Test accuracy with its interval against seconds of training, one point for each run.
-
-    `rows` are those of `runs.collect_results`.
-    """
+def plot_comparison(runs: Sequence) -> Drawing:
+    """Test accuracy with its interval against seconds of training, a point for each `runs.Run`."""
     figure, axes = make_axes(width=7.5, height=4)
     axis = axes[0, 0]
     spoken = []
-    for style, row in zip(find_styles([row["run"] for row in rows]), rows, strict=True):
-        (low, high), accuracy, seconds = row["interval"], row["test_accuracy"], row["seconds"]
+    for style, run in zip(find_styles([run.run for run in runs]), runs, strict=True):
+        (low, high), accuracy, seconds = run.interval, run.test_accuracy, run.seconds
         error = [[max(0, accuracy - low)], [max(0, high - accuracy)]]
         look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
         axis.errorbar(seconds, accuracy, error, **look)

@@ -21,7 +21,7 @@ from utils.plots.style import (
     styled,
 )
 
-SHOWN_USED, SHOWN_WRONG = 32, 8  # images of a head's report
+SHOWN_USED, SHOWN_WRONG = 24, 8  # images of a head's report
 
 
 @styled
@@ -138,25 +138,29 @@ def draw_head_report(
     used: dict[str, Sequence],
     wrong: Sequence[tuple],
     levels: dict[str, float],
+    images_per_class: int,
 ) -> Drawing:
     """One image of a head: how well it does, beside named `levels`; from what; where it fails.
 
-    It gets `correct` of `seen` images right; `used` holds the training images of each class, and
+    It gets `correct` of `seen` images right; `used` holds some training images of each class, and
     `wrong` are (image, caption) of those it gets wrong.
     """
     from utils.claims import find_interval  # not above: it imports torch
 
     low, high = find_interval(correct, seen)
-    each, errors = max(map(len, used.values())), seen - correct
-    head = f"{format_percent(correct / seen)} with {each:,} image{'s' * (each != 1)} per class"
+    errors, plural = seen - correct, "" if images_per_class == 1 else "s"
+    head = f"{format_percent(correct / seen)} with {images_per_class:,} image{plural} per class"
     interval = f"95 % interval {format_percent(low)} to {format_percent(high)}"
     bars = draw_level_bars({"this head": correct / seen, **levels}, (low, high))
     parts = [f"# {head}", f"{interval}, {correct:,} of {seen:,} validation images", bars]
-    names = [f"{shorten(name, 30)} ({len(images):,})" for name, images in used.items()]
+    names = [shorten(name, 30) for name in used]
     room = max(1, SHOWN_USED // len(used))
     shown = [image for images in used.values() for image in list(images)[:room]][:SHOWN_USED]
     if shown:
-        parts += [f"# It learned from {', '.join(names[:4])}{', …' * (len(names) > 4)}"]
+        some = "some of " * (len(shown) < images_per_class * len(used))
+        parts += [
+            f"# It learned from these ({some}{', '.join(names[:4])}{', …' * (len(names) > 4)})"
+        ]
         parts += [tile(shown, columns=SHOWN_USED // 2)]
     some = f", {SHOWN_WRONG} of them here" if errors > SHOWN_WRONG else ""
     parts += [f"# It gets {errors:,} new images wrong{some}" if errors else "# ✔ no mistake"]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
@@ -28,11 +29,14 @@ def find_font(size: int = TEXT, bold: bool = False) -> ImageFont.FreeTypeFont:
 def to_image(image) -> Image.Image:
     """Any image as one of Pillow's.
 
-    A tensor or array [3, H, W], [H, W, 3] or [H, W], uint8 or float in 0..1; or (image, label), as
-    datasets give it.
+    A file's path; a tensor or array [3, H, W], [H, W, 3] or [H, W], uint8 or float in 0..1; or
+    (image, label), as datasets give it.
     """
     if isinstance(image, tuple):
         image = image[0]
+    if isinstance(image, (str, Path)):
+        with Image.open(image) as file:
+            return file.convert("RGB")
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     if hasattr(image, "detach"):
@@ -74,13 +78,13 @@ def tile(
     width: int = SHEET,
 ) -> Image.Image:
     """Images side by side in a grid, each with its caption (and colour, where given) above it."""
-    columns = max(1, min(columns, len(images)))
     side = min(LARGEST_TILE, (width + GAP) // columns - GAP)
     font = find_font()
     texts = [wrap(caption, side, font) for caption in captions]
     above = (TEXT + 4) * max(map(len, texts), default=0)
     rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (columns * (side + GAP) - GAP, rows * (side + above + GAP)), "white")
+    across = max(1, min(columns, len(images))) * (side + GAP) - GAP
+    sheet = Image.new("RGB", (across, rows * (side + above + GAP)), "white")
     pen = ImageDraw.Draw(sheet)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
@@ -93,7 +97,11 @@ def tile(
         small = max(shown.size) <= side // 2  # a kernel or feature map: its pixels are the message
         method = Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR
         shown = ImageOps.contain(shown, (side, side), method)
-        sheet.paste(shown, (left + (side - shown.width) // 2, top + above))
+        corner = (left + (side - shown.width) // 2, top + above)
+        sheet.paste(shown, corner)
+        if small:  # it may be as white as the page
+            end = (corner[0] + shown.width - 1, corner[1] + shown.height - 1)
+            pen.rectangle((corner, end), outline="#AAAAAA")
     return sheet
 
 
@@ -135,7 +143,7 @@ def show_images(
         captions = [f"{'✔' if c else '✘'} {n}" for n, c in zip(captions, correct, strict=True)]
         words = [n if c else f"{n} (wrong)" for n, c in zip(words, correct, strict=True)]
         colours = [DARK_GREEN if c else DARK_RED for c in correct]
-    sheet = tile(images, captions, columns, colours)
+    sheet = tile(images, captions, max(1, min(columns, len(images))), colours)
     if title:
         sheet = stack([f"# {title}", sheet])
     spoken = ", ".join(words)

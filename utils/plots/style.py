@@ -107,8 +107,9 @@ def find_styles(names: Sequence[str]) -> list[Style]:
     from utils.runs import RUNS  # not above: it imports torch, which most figures need not
 
     runs = {key: run for name, run in RUNS.items() for key in (name, run.label)}
-    taken = {run.colour for run in RUNS.values()} if any(name in runs for name in names) else set()
-    free = [look for look in zip(COLOURS, MARKERS, strict=True) if look[0] not in taken]
+    taken = list(RUNS.values()) if any(name in runs for name in names) else []
+    colours = [colour for colour in COLOURS if colour not in [run.colour for run in taken]]
+    markers = [marker for marker in MARKERS if marker not in [run.marker for run in taken]]
     styles, place = [], 0
     for name in names:
         if name in runs:
@@ -116,8 +117,8 @@ def find_styles(names: Sequence[str]) -> list[Style]:
             dash = DASHES[list(RUNS.values()).index(run) % len(DASHES)]
             styles.append(Style(run.label, run.colour, run.marker, dash))
         else:
-            dash = DASHES[(place + len(taken)) % len(DASHES)]
-            styles.append(Style(str(name), *free[place % len(free)], dash))
+            look = (colours[place % len(colours)], markers[place % len(markers)])
+            styles.append(Style(str(name), *look, DASHES[(place + len(taken)) % len(DASHES)]))
             place += 1
     return styles
 

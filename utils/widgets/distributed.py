@@ -1,17 +1,20 @@
-"""The control of notebook 06: what several GPUs would bring, before they are paid for."""
+"""The control of notebook 09: what several GPUs would bring, before they are paid for."""
 
 from dataclasses import astuple
 
-import ipywidgets
-
-from utils.drawings import Drawing
-from utils.plots_distributed import plot_scaling
-from utils.scaling import Job, predict_speed, predict_step
-from utils.widgets import make_slider, show_control
+from utils.distributed.scaling import Job, predict_speed, predict_step
+from utils.plots import Drawing
+from utils.plots.distributed import plot_scaling
+from utils.widgets import explore
 
 GPUS = [1, 2, 4, 8, 16, 32, 64]
-LINKS = {"Ethernet, 1 Gbit/s": 1e9, "Ethernet, 10 Gbit/s": 10e9, "Ethernet, 25 Gbit/s": 25e9,
-         "Ethernet, 100 Gbit/s": 100e9, "InfiniBand, 400 Gbit/s": 400e9}  # fmt: skip
+LINKS = {
+    "Ethernet, 1 Gbit/s": 1e9,
+    "Ethernet, 10 Gbit/s": 10e9,
+    "Ethernet, 25 Gbit/s": 25e9,
+    "Ethernet, 100 Gbit/s": 100e9,
+    "InfiniBand, 400 Gbit/s": 400e9,
+}
 INSIDE = {"PCIe, 100 Gbit/s": 100e9, "NVLink, 2,400 Gbit/s": 2400e9}
 
 
@@ -20,34 +23,33 @@ def draw_scaling(job: Job) -> Drawing:
     speeds = [predict_speed(job, count) for count in GPUS]
     steps = {f"{count} GPUs": astuple(predict_step(job, count)) for count in GPUS[1:]}
     title = (
-        f"{job.gradient_bytes / 4e6:.1f} million parameters, {job.batch_size} pictures a GPU, "
+        f"{job.gradient_bytes / 4e6:.1f} million parameters, {job.batch_size} images per GPU, "
         f"{job.link / 1e9:,.0f} Gbit/s between machines of {job.gpus_per_machine}"
     )
     return plot_scaling(GPUS, speeds, steps, title)
 
 
+def put_first(value: float, options: dict[str, float]) -> dict[str, float]:
+    """The same options, and the one that is chosen at the start before the others."""
+    first = {name: each for name, each in options.items() if each == value}
+    return (first or {f"{value / 1e9:,.0f} Gbit/s": value}) | options
+
+
 def explore_scaling(job: Job) -> None:
-    """Sliders for the job's numbers, menus for its wires; the prediction follows them."""
-    millions = make_slider("parameters (million)", job.gradient_bytes / 4e6, 1.0, 300.0, 0.1, ".1f")
-    speed = make_slider("one GPU (pictures/s)", job.pictures_per_second, 20.0, 3000.0, 10.0, ".0f")
-    batch = make_slider("pictures a GPU", job.batch_size, 8, 256, 8, "d")
-    machine = make_slider("GPUs a machine", job.gpus_per_machine, 1, 8, 1, "d")
-    link = ipywidgets.Dropdown(options=LINKS, value=job.link, description="between machines")
-    inside = ipywidgets.Dropdown(
-        options=INSIDE, value=job.link_inside, description="within a machine"
+    """Sliders for the job's numbers, lists for its wires; the prediction follows them."""
+
+    def draw(million_parameters, images_per_second, images_per_GPU, GPUs_per_machine, **links):
+        links = links["between_machines"], GPUs_per_machine, links["within_a_machine"]
+        return draw_scaling(
+            Job(4e6 * million_parameters, images_per_second, images_per_GPU, *links)
+        )
+
+    explore(
+        draw,
+        million_parameters=(1.0, 300.0, job.gradient_bytes / 4e6),
+        images_per_second=(20.0, 3000.0, float(job.pictures_per_second)),
+        images_per_GPU=(8, 256, job.batch_size),
+        GPUs_per_machine=(1, 8, job.gpus_per_machine),
+        between_machines=put_first(job.link, LINKS),
+        within_a_machine=put_first(job.link_inside, INSIDE),
     )
-    view = ipywidgets.HTML()
-
-    def redraw(change=None) -> Drawing:
-        drawing = draw_scaling(Job(4e6 * millions.value, speed.value, batch.value, link.value,
-                                   machine.value, inside.value))  # fmt: skip
-        view.value = drawing.to_html()
-        return drawing
-
-    controls = [millions, speed, batch, machine, link, inside]
-    for control in controls:
-        control.observe(redraw, "value")
-        control.style.description_width, control.layout.width = "13em", "30em"  # names in full
-    first = redraw()
-    rows = [ipywidgets.HBox(controls[place : place + 2]) for place in (0, 2, 4)]
-    show_control(ipywidgets.VBox([*rows, view]), first)

@@ -1,58 +1,37 @@
-"""Controls of notebook 04: between the frozen and the fine-tuned network."""
+"""The control of notebook 07: between the frozen and the fine-tuned network."""
 
-import ipywidgets
+from collections.abc import Sequence
+
 import torch
 
-from utils.drawings import Drawing, show_pictures
-from utils.pictures import Pictures
-from utils.training import Evaluation
-from utils.widgets import make_slider, show_control
+from utils.plots import Drawing, show_images
+from utils.widgets import explore
 
-
-def find_most_moved(evaluations: list[Evaluation], count: int = 8) -> list[int]:
-    """Rows of the pictures whose probability of the right class changes most between them."""
-    labels = evaluations[0].labels
-    right = torch.stack([e.logits.softmax(dim=1)[range(len(labels)), labels] for e in evaluations])
-    spread = right.max(dim=0).values - right.min(dim=0).values
-    return spread.topk(min(count, len(labels))).indices.tolist()
-
-
-def draw_answers(
-    pictures: Pictures, evaluation: Evaluation, rows: list[int], part: float
-) -> Drawing:
-    """What a network `part` of the way to the fine-tuned one says of some pictures."""
-    sure = evaluation.logits.softmax(dim=1)[rows].max(dim=1)
-    classes = pictures.split.classes
-    answers = zip(sure.indices.tolist(), sure.values.tolist(), strict=True)
-    titles = [f"{classes[label]} {probability:.0%}" for label, probability in answers]
-    title = (
-        f"{part:.0%} of the way: loss {evaluation.loss:.3f}, "
-        f"{evaluation.correct:,} of {len(evaluation.labels):,} right"
-    )
-    images, labels = pictures.load(rows)
-    right = (sure.indices == labels).tolist()
-    return show_pictures(images, titles, columns=8, title=title, correct=right, size=1.0)
+SHOWN = 8
 
 
 def explore_path(
-    pictures: Pictures, evaluations: list[Evaluation], parts: list[float], first: float
+    logits: dict[float, torch.Tensor],
+    labels: torch.Tensor,
+    images: Sequence,
+    class_names: Sequence[str],
 ) -> None:
-    """A slider from the frozen to the fine-tuned network; the pictures that notice it most.
+    """A slider from the frozen (0) to the fine-tuned network (1), on the images that change most.
 
-    `evaluations` are those of networks at evenly spaced `parts` of the way, from 0 to 1.
+    `logits` [N, classes] are those of the averaged network at each share of the way.
     """
-    rows = find_most_moved(evaluations)
-    view = ipywidgets.HTML()
-    drawings: dict[int, Drawing] = {}  # drawn once each: the second time is quick
-    slider = make_slider("part of the way", first, 0.0, 1.0, 1 / (len(parts) - 1), ".0%")
+    probabilities = {share: each.softmax(dim=1) for share, each in logits.items()}
+    known = torch.stack([each[range(len(labels)), labels] for each in probabilities.values()])
+    spread = known.max(dim=0).values - known.min(dim=0).values
+    rows = spread.topk(min(SHOWN, len(labels))).indices.tolist()
 
-    def redraw(change=None) -> Drawing:
-        place = round(slider.value * (len(parts) - 1))
-        if place not in drawings:
-            drawings[place] = draw_answers(pictures, evaluations[place], rows, parts[place])
-        view.value = drawings[place].to_html()
-        return drawings[place]
+    def draw(share_of_the_way: float) -> Drawing:
+        confidence, answers = probabilities[share_of_the_way].max(dim=1)
+        correct = answers == labels
+        titles = [f"{class_names[answers[row]]} {100 * confidence[row]:.0f} %" for row in rows]
+        share, right = 100 * share_of_the_way, int(correct.sum())
+        title = f"{share:.0f} % of the way: {right:,} of {len(labels):,} right"
+        shown = [images[row] for row in rows]
+        return show_images(shown, titles, title=title, correct=correct[rows].tolist())
 
-    slider.observe(redraw, "value")
-    drawing = redraw()
-    show_control(ipywidgets.VBox([slider, view]), drawing)
+    explore(draw, share_of_the_way=list(logits))

@@ -1,0 +1,158 @@
+"""The controls of the notebooks: each shows a first state, follows its sliders, and says numbers."""
+
+import ipywidgets
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from utils import widgets
+from utils.plots import Drawing
+from utils.widgets import data, features, finetuning, inspection, network
+
+CLASSES = ["cats", "dogs", "parrots with a very long name"]
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[tuple[ipywidgets.Widget, Drawing]]:
+    found = []
+    monkeypatch.setattr(widgets, "show_box", lambda *given: found.append(given))
+    monkeypatch.setattr(inspection, "show_box", lambda *given: found.append(given))
+    return found
+
+
+def list_widgets(box: ipywidgets.Widget) -> list[ipywidgets.Widget]:
+    children = getattr(box, "children", None)
+    return [box] if children is None else [w for child in children for w in list_widgets(child)]
+
+
+def find(box: ipywidgets.Widget, name: str) -> ipywidgets.Widget:
+    """The control with this name; "" is what shows the answer, the last one without a name."""
+    return [w for w in list_widgets(box) if getattr(w, "description", "") == name][-1]
+
+
+def make_features(each: int, seed: int) -> tuple[TensorDataset, list[torch.Tensor]]:
+    """Features in which the classes form clusters, and images of noise."""
+    torch.manual_seed(seed)
+    labels = torch.arange(3).repeat_interleave(each)
+    values = 3 * torch.eye(3, 8)[labels] + torch.randn(len(labels), 8)
+    return TensorDataset(values, labels), list(torch.rand(len(labels), 3, 16, 16))
+
+
+def make_report(**rest):
+    train, images = make_features(30, 0)
+    validation, new_images = make_features(20, 1)
+    given = (train, validation, (images, new_images), CLASSES, {"chance": 1 / 3})
+    return given, features.make_head_reporter(*given, **rest)
+
+
+def test_stops_end_with_the_smallest_class():
+    assert features.list_stops(torch.arange(90) % 3) == [1, 2, 3, 4, 5, 7, 10, 15, 20, 30]
+    assert features.list_stops(torch.arange(1200) % 2)[-2:] == [300, 500]
+
+
+def test_more_images_are_better_and_each_report_says_its_numbers():
+    _, report = make_report()
+    accuracies = [float(report(count).description.split(" %")[0]) for count in (1, 30)]
+    assert accuracies[0] <= accuracies[1] and accuracies[1] > 80
+    assert "with 30 images per class (95 % interval" in report(30).description
+    assert "chance 33.3 %" in report(30).description and "with 1 image per" in report(1).description
+    assert report(2, 0) is report(2, 0)
+    assert report(2, 0).figure.tobytes() != report(2, 1).figure.tobytes()
+
+
+def test_the_slider_begins_at_zero_where_there_is_a_head_to_start_from(shown):
+    given, _ = make_report()
+    features.explore_few_images(*given, start=nn.Linear(8, 3))
+    [(box, first)] = shown
+    slider = find(box, "images per class")
+    assert slider.value == 0 and "with 0 images per class" in first.description
+    seen = set()
+    for stop in slider.options:
+        slider.value = stop
+        seen.add(find(box, "").value)
+    assert len(seen) == len(slider.options) and first.to_html() in seen
+    slider.value = 2
+    find(box, "draw again").click()
+    assert find(box, "").value not in seen and "alt=" in find(box, "").value
+
+
+def test_a_kernel_follows_its_sliders_and_its_starting_points(shown):
+    kernels = {"edges": [[1, 0, -1]] * 3, "nothing": [[0, 0, 0]] * 3}
+    network.explore_kernel(torch.rand(12, 12), kernels)
+    [(box, first)] = shown
+    assert "the kernel 1.0, 0.0, -1.0; 1.0" in first.description
+    find(box, "row 1, column 2").value = 2.5
+    assert "1.0, 2.5, -1.0;" in find(box, "").value
+    find(box, "start from").value = "nothing"
+    assert "0.0, 0.0, 0.0; 0.0" in find(box, "").value
+
+
+def test_feature_maps_of_the_layer_chosen(shown):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 70, 3))
+    images = torch.rand(2, 3, 10, 10)
+    layers = {"first": model[0], "last": model[2]}
+    network.explore_feature_maps(model, images, images, layers)
+    [(box, first)] = shown
+    assert "first: 4 maps of 8 × 8" in first.description
+    find(box, "layer").value = "last"
+    assert "last: 70 maps of 6 × 6" in find(box, "").value
+    assert not model[0]._forward_hooks and not model[2]._forward_hooks
+
+
+def test_views_follow_the_settings_and_nothing_else(shown):
+    images = list(torch.rand(3, 3, 300, 260))
+    state = torch.random.get_rng_state()
+    data.explore_augmentation(images)
+    [(box, first)] = shown
+    assert "rotation up to 15°" in first.description
+    find(box, "rotation").value = 90
+    turned = find(box, "").value
+    assert "rotation up to 90°" in turned
+    find(box, "rotation").value = 15
+    assert find(box, "").value == first.to_html()
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_path_shows_the_images_that_change_most(shown):
+    labels = torch.tensor([0, 1, 0, 1])
+    frozen = torch.tensor([[4.0, 0], [0, 4], [0, 4], [0, 4]])
+    tuned = torch.tensor([[4.0, 0], [0, 4], [4, 0], [0, 4]])
+    images = list(torch.rand(4, 3, 8, 8))
+    finetuning.explore_path({0.0: frozen, 1.0: tuned}, labels, images, CLASSES[:2])
+    [(box, first)] = shown
+    assert "0 % of the way: 3 of 4 right" in first.description
+    assert ": dogs 98 % (wrong)" in first.description
+    find(box, "share of the way").value = 1.0
+    assert "100 % of the way: 4 of 4 right" in find(box, "").value
+
+
+def test_mistakes_follow_the_run_and_the_confidence(shown):
+    labels = torch.zeros(20, dtype=torch.long)
+    unsure, certain = torch.tensor([[0.0, 1.0]] * 20), torch.tensor([[5.0, 0.0]] * 20)
+    tests = {"custom_cnn": (unsure, labels), "frozen": (certain, labels)}
+    inspection.explore_mistakes(tests, list(torch.rand(20, 3, 8, 8)), CLASSES[:2])
+    [(box, first)] = shown
+    assert "20 of 20 wrong and at least 50 % confident, 12 of them here" in first.description
+    assert "dogs, 73 % true: cats" in first.description
+    find(box, "lowest confidence").value = 0.9
+    assert "0 of 20 wrong and at least 90 % confident" in find(box, "").value
+    find(box, "run").value = "frozen"
+    assert "0 of 20 wrong" in find(box, "").value
+
+
+def test_labels_are_reviewed_in_memory(shown):
+    probabilities = torch.tensor([[0.1, 0.9, 0.0], [0.8, 0.1, 0.1], [0.3, 0.3, 0.4]])
+    images = list(torch.rand(3, 3, 8, 8))
+    decisions = inspection.review_labels(images, [0, 1, 2], probabilities, [0, 1, 2], CLASSES)
+    [(box, first)] = shown
+    assert "1 of 3" in first.description and "answer: dogs, 90 %" in first.description
+    assert find(box, "it is").value == "dogs" and find(box, "Back").disabled and not decisions
+    find(box, "Change the label").click()
+    find(box, "Drop").click()
+    find(box, "Back").click()
+    assert "decided: drop" in find(box, "").value
+    find(box, "Skip").click()
+    find(box, "Keep").click()
+    assert decisions == {0: "dogs", 1: "drop", 2: "keep"}
+    assert find(box, "Keep").disabled and not find(box, "Back").disabled
