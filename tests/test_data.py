@@ -1,137 +1,130 @@
-"""Which files become pictures of which class and split."""
+"""Transforms, splits and loaders; decoding once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader, Subset
+from torchvision.datasets import ImageFolder
 
 from utils.data import (
-    Split,
-    find_classes,
-    fingerprint_files,
-    list_split,
-    open_dataset,
-    split_stratified,
+    DecodedOnce,
+    denormalize,
+    fingerprint,
+    list_files,
+    make_loaders,
+    make_transforms,
+    split_rows,
 )
-from utils.errors import CourseError
-from utils.settings import load_settings
+from utils.settings import CourseError, load_settings
 
 
-def make_folder(root: Path, counts: dict[str, int]) -> Path:
-    """A folder of small pictures with one subfolder a class."""
-    for class_name, count in counts.items():
-        folder = root / class_name
-        folder.mkdir(parents=True)
+@pytest.fixture
+def settings(noise: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COURSE_DATA", str(noise))
+    return load_settings("sample")
+
+
+def test_loaders_give_what_a_network_wants(settings) -> None:
+    loaders = make_loaders(settings)
+    assert loaders.class_names == ["cats", "dogs"]
+    images, labels = next(iter(loaders.train))
+    assert images.shape == (32, 3, 224, 224) and images.dtype == torch.float32
+    assert labels.shape == (32,) and labels.dtype == torch.int64
+    assert -1 <= images.min() < images.max() <= 1
+    assert (len(loaders.train.dataset), len(loaders.validation.dataset)) == (57, 25)
+    assert len(loaders.test.dataset) == 7
+
+
+def test_the_split_is_stratified_seeded_and_without_overlap(settings) -> None:
+    first, second = make_loaders(settings), make_loaders(settings)
+    train, labels = list_files(first.train.dataset)
+    validation, others = list_files(first.validation.dataset)
+    assert not set(train) & set(validation) and len(train) + len(validation) == 82
+    assert abs(np.bincount(labels)[0] - np.bincount(labels)[1]) <= 1
+    assert abs(np.bincount(others)[0] - np.bincount(others)[1]) <= 1
+    assert list_files(second.validation.dataset)[0] == validation
+
+
+def test_validation_and_test_get_no_random_changes(settings) -> None:
+    loaders = make_loaders(settings)
+    for loader in (loaders.validation, loaders.test):
+        assert torch.equal(next(iter(loader))[0], next(iter(loader))[0])
+    same = loaders.train.dataset
+    assert not torch.equal(same[0][0], same[0][0])
+    plain = make_loaders(settings, augment=False).train.dataset
+    assert torch.equal(plain[0][0], plain[0][0])
+
+
+def test_normalising_is_undone(settings) -> None:
+    for backbone in ("efficientnet_lite0", "resnet101"):
+        chosen = replace(settings, backbone=backbone)
+        _, transform = make_transforms(chosen)
+        image = Image.new("RGB", (256, 256), (255, 128, 0))
+        colours = denormalize(transform(image), chosen)[:, 100, 100]
+        assert colours.tolist() == pytest.approx([1, 128 / 255, 0], abs=1e-5)
+
+
+def test_a_class_too_small_to_split_is_named(tmp_path: Path) -> None:
+    for name, count in (("cats", 1), ("dogs", 5)):
+        (tmp_path / name).mkdir()
         for number in range(count):
-            Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{class_name}.{number:03}.png")
-    return root
+            Image.new("RGB", (8, 8)).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(CourseError, match="smallest class has 1"):
+        split_rows(ImageFolder(tmp_path), 0.3)
 
 
-def make_split(*counts: int) -> Split:
-    labels = np.repeat(np.arange(len(counts)), counts)
-    paths = tuple(Path(f"{row}.png") for row in range(len(labels)))
-    return Split("train", paths, labels, tuple(f"class {i}" for i in range(len(counts))))
+def test_fingerprint_changes_with_images_and_not_with_their_place(tmp_path: Path) -> None:
+    def make(folder: Path, colour: int = 0) -> ImageFolder:
+        for name in ("cats", "dogs"):
+            (folder / "train" / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = np.full((8, 8, 3), colour, np.uint8)
+                pixels[:number] += 9  # files of other sizes
+                Image.fromarray(pixels).save(folder / "train" / name / f"{number}.png")
+        return ImageFolder(folder / "train")
+
+    first, moved = make(tmp_path / "a"), make(tmp_path / "b")
+    assert fingerprint(first) == fingerprint(moved)
+    assert fingerprint(Subset(first, [0, 1])) != fingerprint(first)
+    assert fingerprint(Subset(first, [0, 1])) != fingerprint(Subset(first, [1, 0]))
+    Image.new("RGB", (80, 80), "red").save(tmp_path / "b" / "train" / "cats" / "0.png")
+    assert fingerprint(first) != fingerprint(ImageFolder(tmp_path / "b" / "train"))
 
 
-@pytest.mark.parametrize("counts", [(100, 40), (20, 20, 60), (2, 2)])
-def test_split_is_stratified_and_disjoint(counts):
-    split = make_split(*counts)
-    train, validation = split_stratified(split, 0.1, seed=0)
-    expected = [max(1, round(count * 0.1)) for count in counts]
-    assert np.bincount(validation.labels).tolist() == expected
-    assert set(train.paths).isdisjoint(validation.paths)
-    assert set(train.paths) | set(validation.paths) == set(split.paths)
-    assert (train.name, validation.name) == ("train", "validation")
-    for part in (train, validation):  # a label stays with its picture
-        assert [split.labels[int(path.stem)] for path in part.paths] == part.labels.tolist()
+def test_decoded_once_gives_the_same_images_and_reads_no_file_again(settings, tmp_path) -> None:
+    folder = make_loaders(settings).test.dataset
+    _, transform = make_transforms(settings)
+    plain = ImageFolder(folder.root, transform)
+    once = DecodedOnce(plain, tmp_path / "decoded.uint8", size=256)
+    assert once.classes == plain.classes and once.targets == plain.targets
+    (images, labels), (others, same) = (next(iter(DataLoader(d, 7))) for d in (plain, once))
+    assert torch.equal(labels, same)
+    assert (images - others).abs().mean() < 0.02  # resized once instead of twice rounded
+    before = (tmp_path / "decoded.uint8").stat().st_mtime_ns
+    again = DecodedOnce(plain, tmp_path / "decoded.uint8", size=256)
+    assert torch.equal(again[3][0], once[3][0])
+    assert (tmp_path / "decoded.uint8").stat().st_mtime_ns == before
 
 
-def test_split_depends_on_the_seed_alone():
-    split = make_split(50, 50)
-    first, again, other = (split_stratified(split, 0.1, seed)[1].paths for seed in (0, 0, 1))
-    assert first == again != other
+def test_an_interrupted_decoding_leaves_nothing_half_done(settings, tmp_path, monkeypatch) -> None:
+    from utils import data
 
+    folder = make_loaders(settings).test.dataset
+    real, seen = data.read_image, []
 
-def test_single_picture_of_a_class():
-    with pytest.raises(CourseError, match="'class 1' has 1 training picture"):
-        split_stratified(make_split(5, 1), 0.1, seed=0)
+    def interrupt(file):
+        seen.append(file)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return real(file)
 
-
-def test_hidden_folders_and_strays_are_passed_over(tmp_path):
-    root = make_folder(tmp_path / "train", {"cats": 3, "dogs": 2})
-    for hidden in (".ipynb_checkpoints", "__MACOSX", "cats/.ipynb_checkpoints", "cats/__MACOSX"):
-        (root / hidden).mkdir()
-        Image.new("RGB", (8, 8)).save(root / hidden / "copy.png")
-    (root / "stray.png").write_bytes(b"beside the class folders")
-    (root / "cats" / "notes.txt").write_text("no picture")
-    (root / "cats" / "Thumbs.db").write_bytes(b"no picture")
-    (root / "cats" / "._cats.000.png").write_bytes(b"resource fork")
-    (root / "dogs" / "empty.jpg").write_bytes(b"")
-    (root / "dogs" / "folder.jpg").mkdir()
-    classes = find_classes(root)
-    assert classes == ("cats", "dogs")
-    split = list_split("train", root, classes)
-    assert [path.name for path in split.paths] == [
-        "cats.000.png", "cats.001.png", "cats.002.png", "dogs.000.png", "dogs.001.png",
-    ]  # fmt: skip
-    assert split.labels.tolist() == [0, 0, 0, 1, 1]
-
-
-def test_endings_in_capitals_and_deeper_folders(tmp_path):
-    root = make_folder(tmp_path / "train", {"cats": 1, "dogs": 1})
-    (root / "cats" / "summer").mkdir()
-    Image.new("RGB", (8, 8)).save(root / "cats" / "summer" / "HOLIDAY.JPG")
-    assert len(list_split("train", root, ("cats", "dogs"))) == 3
-
-
-@pytest.mark.parametrize("names", [[], ["cats"], ["cats", ".hidden"]])
-def test_fewer_than_two_classes(tmp_path, names):
-    root = make_folder(tmp_path / "train", dict.fromkeys(names, 1)) if names else tmp_path
-    with pytest.raises(CourseError, match="at least two"):
-        find_classes(root)
-
-
-def test_class_without_pictures(tmp_path):
-    root = make_folder(tmp_path / "train", {"cats": 2, "dogs": 0})
-    with pytest.raises(CourseError, match="'dogs' has no pictures"):
-        list_split("train", root, ("cats", "dogs"))
-
-
-def test_class_missing_from_the_test_part(tmp_path):
-    root = make_folder(tmp_path / "valid", {"cats": 2})
-    with pytest.raises(CourseError, match="'dogs' has no pictures"):
-        list_split("test", root, ("cats", "dogs"))
-
-
-def test_own_folder_with_three_classes(tmp_path):
-    own = tmp_path / "my birds"
-    make_folder(own / "train", {"wren": 10, "owl": 20, "tit": 10})
-    make_folder(own / "valid", {"wren": 3, "owl": 4, "tit": 5})
-    settings = load_settings("sample", data=str(own))
-    before = sorted(own.rglob("*"))
-    dataset = open_dataset(settings)
-    assert dataset.classes == ("owl", "tit", "wren")
-    assert np.bincount(dataset.train.labels).tolist() == [18, 9, 9]
-    assert np.bincount(dataset.validation.labels).tolist() == [2, 1, 1]
-    assert np.bincount(dataset.test.labels).tolist() == [4, 5, 3]
-    for split in (dataset.train, dataset.validation, dataset.test):
-        for path, label in zip(split.paths, split.labels, strict=True):
-            assert path.parent.name == dataset.classes[label]
-    assert sorted(own.rglob("*")) == before  # an own folder is never written to
-
-
-def test_fingerprint_changes_with_files_labels_and_order(tmp_path):
-    root = make_folder(tmp_path / "train", {"cats": 2})
-    paths = tuple(sorted((root / "cats").iterdir()))
-    labels = np.array([0, 1])
-    prints = [
-        fingerprint_files(paths, labels),
-        fingerprint_files(paths, labels[::-1]),
-        fingerprint_files(paths[::-1], labels),
-        fingerprint_files(paths[:1], labels[:1]),
-    ]
-    assert fingerprint_files(paths, labels) == prints[0]
-    paths[0].write_bytes(b"other content")
-    prints.append(fingerprint_files(paths, labels))
-    assert len(set(prints)) == 5
+    monkeypatch.setattr(data, "read_image", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        DecodedOnce(folder, tmp_path / "decoded.uint8")
+    assert not list(tmp_path.glob("decoded*"))
+    monkeypatch.setattr(data, "read_image", real)
+    assert len(DecodedOnce(folder, tmp_path / "decoded.uint8")) == 7

