@@ -45,7 +45,6 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "CONNECT_TIMEOUT", 1.0)
     monkeypatch.setattr(transfer, "STALL_TIMEOUT", 0.4)
     monkeypatch.setattr(transfer, "BACK_OFF", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(transfer, "PROGRESS", 10_000)
 
 
 @pytest.fixture

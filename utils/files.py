@@ -1,32 +1,36 @@
-"""Files that are there whole or not at all, and the folders they are looked for in."""
+"""Files that are there whole or not at all, and what the disk allows."""
 
 import contextlib
+import errno
 import glob
 import json
 import os
-import platform
-from collections.abc import Callable
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
+from filelock import FileLock, Timeout
 
-from utils.disk import describe_write_error
-from utils.settings import find_shared
+from utils.settings import CourseError, Settings
+
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` with a temporary file beside `path`, sync it, and rename it to `path`.
 
-    Whatever happens in between (an interrupt, a full disk, a killed process), a file of that name
-    is either the old one or the new one, never half of one.
-    Raises CourseError where the disk is full or the folder cannot be written to.
+    Whatever happens in between, a file of that name is the old one or the new one, never half of
+    one. Raises CourseError where the disk is full or the folder cannot be written to.
     """
-    prefix = f".{path.name}.{platform.node()}."
-    temporary = path.with_name(f"{prefix}{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(path.parent, prefix)
+        for other in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            if time.time() - other.stat().st_mtime > 3600:  # its process was killed
+                other.unlink()
         with temporary.open("wb") as file:
             write(file)
             file.flush()
@@ -37,19 +41,6 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     finally:
         with contextlib.suppress(OSError):  # never there, gone already, or nobody's to delete
             temporary.unlink()
-
-
-def remove_leftovers(folder: Path, prefix: str) -> None:
-    """Delete the temporary files of killed processes: `<prefix><process number>.tmp`.
-
-    A killed decoding leaves gigabytes. The computer's name is part of the prefix, since only its
-    own processes can be asked for.
-    """
-    for leftover in folder.glob(f"{glob.escape(prefix)}*.tmp"):
-        writer = leftover.name[len(prefix) : -len(".tmp")]
-        if not (writer.isdecimal() and psutil.pid_exists(int(writer))):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
 
 
 def write_json(path: Path, content: dict | list) -> None:
@@ -66,19 +57,81 @@ def read_json(path: Path) -> dict:
     return content if isinstance(content, dict) else {}
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a zip (an .npz, a checkpoint of PyTorch) is complete: every checksum is compared."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # of many kinds: zipfile parses what may be anything
+        return False
+
+
 def put_aside(path: Path, reason: str) -> Path:
     """Rename a file so that it is neither used nor lost: `<name>.damaged`, or `<name>.other`."""
-    aside = path.with_name(f"{path.name}.{reason}")
     try:
-        return path.replace(aside)
+        return path.replace(path.with_name(f"{path.name}.{reason}"))
     except OSError as error:
         raise describe_write_error(error, path.parent) from error
 
 
-def find_places(home: Path, *parts: str) -> list[Path]:
-    """Where a file of the course may lie: in COURSE_SHARED, if that is set, then in `home`.
+def find_places(settings: Settings, *parts: str) -> list[Path]:
+    """Where a file may lie: in COURSE_SHARED, if it is set, then at home, where it is written."""
+    return [place.joinpath(*parts) for place in (settings.shared, settings.home) if place]
 
-    All of them may be read from; the last one is where it is written.
+
+@contextlib.contextmanager
+def hold_lock(folder: Path, name: str) -> Iterator[None]:
+    """Make `folder` and hold its lock for `name`; wait, and say so, while another process has it.
+
+    A killed process's lock is free. Raises CourseError where the folder cannot be written to.
     """
-    shared = find_shared()
-    return [folder.joinpath(*parts) for folder in (shared, home) if folder is not None]
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"Another process is getting {name} already: waiting for it.", flush=True)
+            lock.acquire(poll_interval=0.2)
+    except (OSError, NotImplementedError) as error:  # the latter on a disk that knows no locks
+        raise describe_write_error(error, folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def format_bytes(number: int) -> str:
+    """12 bytes, 3.4 MB, 1.8 GB: decimal units, as file managers and download pages show them."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise CourseError if `folder`'s disk has fewer than `needed` bytes free."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise CourseError(
+            f"The disk of {folder} has {format_bytes(free)} free and {purpose} needs about "
+            f"{format_bytes(needed)}: make room, or set {_name_setting(folder)} to another disk."
+        )
+
+
+def describe_write_error(error: Exception, folder: Path) -> CourseError:
+    """The sentence for a folder that could not be written to."""
+    setting = _name_setting(folder)
+    if getattr(error, "errno", None) in DISK_FULL:
+        return CourseError(
+            f"The disk of {folder} is full: make room and run this again (what has been downloaded "
+            f"is kept), or set {setting} to a folder on another disk."
+        )
+    return CourseError(
+        f"{folder} cannot be written to ({getattr(error, 'strerror', None) or error}): set "
+        f"{setting} to a folder of your own (COURSE_SHARED may be one that you only read)."
+    )
+
+
+def _name_setting(folder: Path) -> str:
+    return "TORCH_HOME" if folder.parts[-2:] == ("hub", "checkpoints") else "COURSE_HOME"

@@ -1,140 +1,123 @@
-"""What is in a tar or zip archive, member by member, without trusting a word of it."""
+"""A tar or zip into a folder: read to its end first, then plain files only, and nothing outside."""
 
+import bz2
+import errno
 import gzip
-import stat
+import lzma
+import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
 
-from utils.disk import BLOCK, format_bytes, require_space
-from utils.errors import CourseError
+from utils.files import DISK_FULL, describe_write_error, format_bytes, require_space
+from utils.settings import CourseError
 
 # Photographs are compressed already: what grows more than this is meant to fill the disk.
 LARGEST_GROWTH = 20
 HARMLESS_BYTES = 256 * 1024**2
-
-FILE_KINDS = {  # the type bits of a Unix mode; 0 where the zip was made elsewhere
-    0: "file",
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "folder",
-    stat.S_IFLNK: "symbolic link",
-    stat.S_IFIFO: "FIFO",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-}
-TAR_KINDS = {
-    tarfile.SYMTYPE: "symbolic link",
-    tarfile.LNKTYPE: "hard link",
-    tarfile.FIFOTYPE: "FIFO",
-    tarfile.CHRTYPE: "device",
-    tarfile.BLKTYPE: "device",
-}
+DEEPEST = 20  # folders; real datasets have four
+WRITE_ERRORS = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+OTHERS = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"<": "a saved web page"}
+LITTER = ("thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information")
 
 
-class BadArchiveError(CourseError):
-    """The archive itself is at fault, not the disk: there is no sense in keeping a copy of it."""
+class DamagedError(CourseError):
+    """The archive is not as it was made: another copy of it may be."""
 
 
-class Member(NamedTuple):
-    """One entry of an archive. `open` gives its bytes, to be read before the next member."""
-
-    name: str
-    kind: str  # "file", "folder", or what it is instead
-    size: int  # bytes, as declared
-    modified: float | None  # seconds since 1970
-    open: Callable[[], BinaryIO]
+def is_hidden(name: str) -> bool:
+    """Whether a program, and no person, made a file or folder of this name."""
+    return name.startswith((".", "__")) or name.lower() in LITTER
 
 
-def recognise_archive(start: bytes) -> str | None:
-    """What a file is by its first 512 bytes: "gzip", "zip", "tar" or None."""
-    if start.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return "zip"
-    return "tar" if start[257:262] == b"ustar" else None
+def is_archive_name(name: str) -> bool:
+    return bool(re.search(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", name.lower()))
 
 
-def read_members(archive: Path, file: BinaryIO, folder: Path) -> Iterator[Member]:
-    """The members of an archive that is open as `file`, to be unpacked into `folder`.
+def unpack(archive: Path, folder: Path, is_wanted: Callable[[list[str]], bool]) -> None:
+    """Unpack the members whose path's parts `is_wanted` into `folder`, which is new.
 
-    Raises CourseError if the disk has no room, BadArchiveError for a decompression bomb, and what
-    tarfile, zipfile and gzip raise for damage that they notice themselves.
+    Raises DamagedError, or CourseError for what is no fault of this copy; the caller removes what
+    was written until then.
     """
-    size = archive.stat().st_size
-    limit = max(HARMLESS_BYTES, LARGEST_GROWTH * size)
-    kind = recognise_archive(file.read(512))
-    file.seek(0)
-    if kind == "zip":
-        yield from _read_zip(archive, file, folder, limit)
-        return
-    require_space(folder, size, f"unpacking {archive.name}")
-    stream = gzip.GzipFile(fileobj=file) if kind == "gzip" else file
-    yield from _read_tar(LimitedReader(stream, limit, archive))
+    try:
+        folder.mkdir(parents=True)
+        with archive.open("rb") as file:
+            start = file.read(512)
+        for beginning, kind in OTHERS.items():
+            if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(beginning):
+                raise NotImplementedError(f"it is {kind}, whatever its name says")
+        is_zip = start[:2] == b"PK" or start[:2] == b"MZ" and zipfile.is_zipfile(archive)
+        (_unpack_zip if is_zip else _unpack_tar)(archive, folder, is_wanted)
+    except CourseError:
+        raise
+    except Exception as error:  # damage makes tarfile and zipfile raise almost anything
+        if getattr(error, "errno", None) in WRITE_ERRORS:
+            raise describe_write_error(error, folder.parents[1]) from error
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        # RuntimeError is a password, NotImplementedError Deflate64, FilterError a hostile name.
+        if isinstance(error, (RuntimeError, tarfile.FilterError)):
+            raise CourseError(
+                f"The archive {archive} cannot be used ({reason}): if you trust it, unpack it "
+                "yourself and set COURSE_DATA to the folder, or pack the images again as .zip."
+            ) from error
+        raise DamagedError(
+            f"The archive {archive} is damaged or incomplete ({reason}): replace it by a good copy."
+        ) from error
 
 
-def _read_zip(archive: Path, file: BinaryIO, folder: Path, limit: int) -> Iterator[Member]:
-    with zipfile.ZipFile(file) as opened:
-        needed = sum(info.file_size for info in opened.infolist())
-        if needed > limit:
-            raise _describe_bomb(archive, limit)
-        require_space(folder, needed, f"unpacking {archive.name}")
-        for info in opened.infolist():
-            if info.flag_bits & 1:
-                raise BadArchiveError(
-                    f"The archive {archive} has a password: pack it again without one."
-                )
-            kind = FILE_KINDS.get(stat.S_IFMT(info.external_attr >> 16), "special file")
-            if info.is_dir():
-                kind = "folder"
-            yield Member(info.filename, kind, info.file_size, None, partial(opened.open, info))
+def _unpack_zip(archive: Path, folder: Path, is_wanted: Callable) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        _check_size(archive, sum(member.file_size for member in opened.infolist()), folder)
+        if damaged := opened.testzip():
+            raise ValueError(f"wrong checksum of {damaged[:80]!r}")
+        for member in opened.infolist():
+            is_folder = member.filename.endswith(("/", "\\")) or member.external_attr & 0x10
+            parts = _split(member.filename)
+            tarfile.data_filter(tarfile.TarInfo("/".join(parts)), folder)  # by the same rules
+            member.filename = "/".join(parts) + "/" * bool(is_folder)
+            if parts and is_wanted(parts):
+                opened.extract(member, folder)
 
 
-def _read_tar(stream: "LimitedReader") -> Iterator[Member]:
-    with tarfile.open(fileobj=stream, mode="r:") as opened:
-        for info in opened:
-            kind = TAR_KINDS.get(info.type, "special file")
-            if info.issparse():
-                kind = "sparse file"  # holes take no room in the archive, and any room on the disk
-            elif info.isreg() or info.isdir():
-                kind = "file" if info.isreg() else "folder"
-            yield Member(info.name, kind, info.size, info.mtime, partial(opened.extractfile, info))
-    # tarfile takes a damaged header or the end of the data for the end of the archive, in silence.
-    if stream.last != bytes(tarfile.BLOCKSIZE):
-        raise EOFError("it breaks off or has a damaged header")
-    while stream.read(BLOCK):  # to the very end, where gzip keeps its checksum
-        pass
+def _unpack_tar(archive: Path, folder: Path, is_wanted: Callable) -> None:
+    with archive.open("rb") as file:
+        opener = OPENERS.get(file.read(2), open)
+    total = filled = 0
+    with opener(archive, "rb") as stream:
+        while block := stream.read(1 << 20):  # to the very end, where gzip keeps its checksum
+            content = len(block.rstrip(b"\0"))
+            filled = total + content if content else filled
+            total += len(block)
+            _check_size(archive, total, folder)
+
+    def select(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+        parts = _split(member.name)
+        modified = member.mtime if 0 <= member.mtime < 2**32 else 0  # others no clock can show
+        member = member.replace(name="/".join(parts), mtime=modified, deep=False)
+        member = tarfile.data_filter(member, path)
+        if member.issparse():  # holes take no room in the archive, and any room on the disk
+            raise tarfile.SpecialFileError(member)
+        # A link among the images has its target beside it, or none at all.
+        return member if parts and is_wanted(parts) and not member.issym() else None
+
+    with opener(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as opened:
+        opened.extractall(folder, filter=select)
+        # tarfile takes a damaged header or a lost end for the end of the archive, in silence.
+        if opened.offset < filled or opened.offset + tarfile.BLOCKSIZE > total:
+            raise EOFError("it breaks off or has a damaged header")
 
 
-class LimitedReader:
-    """What tarfile reads from: no more than `limit` bytes, and the last block remembered.
-
-    The limit counts the bytes as they come out of gzip, since headers can lie about sizes.
-    """
-
-    def __init__(self, stream: BinaryIO, limit: int, archive: Path) -> None:
-        self.stream, self.limit, self.archive = stream, limit, archive
-        self.last = b""
-
-    def tell(self) -> int:
-        return self.stream.tell()
-
-    def seek(self, position: int) -> int:
-        if position > self.limit:
-            raise _describe_bomb(self.archive, self.limit)
-        return self.stream.seek(position)
-
-    def read(self, size: int) -> bytes:
-        self.last = self.stream.read(min(size, self.limit))
-        if self.stream.tell() > self.limit:
-            raise _describe_bomb(self.archive, self.limit)
-        return self.last
+def _split(name: str) -> list[str]:
+    """The parts of a member's name, which some Windows programs write with backslashes."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return parts if len(parts) <= DEEPEST else []
 
 
-def _describe_bomb(archive: Path, limit: int) -> BadArchiveError:
-    return BadArchiveError(
-        f"The archive {archive} is refused: it would unpack to more than {format_bytes(limit)}, as "
-        "no pictures do; if you trust it, unpack it yourself and set COURSE_DATA to the folder."
-    )
+def _check_size(archive: Path, total: int, folder: Path) -> None:
+    limit = max(HARMLESS_BYTES, LARGEST_GROWTH * archive.stat().st_size)
+    if total > limit:
+        raise RuntimeError(f"it would unpack to more than {format_bytes(limit)}, as no images do")
+    require_space(folder, total, f"unpacking {archive.name}")

@@ -1,4 +1,4 @@
-"""Where pictures come from: the table of datasets, and how a learner's own pictures join it."""
+"""Where images come from: the table of datasets, and how a learner's own images join it."""
 
 import hashlib
 import re
@@ -6,17 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from utils.errors import CourseError
-from utils.settings import ROOT, find_mirror
+from utils.settings import ROOT, CourseError, Settings
 
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar", ".zip")
-
-PHOTOGRAPHS_LICENCE = (
-    "the photographs belong to their owners and are for research and education only; "
-    "the course downloads them and does not pass them on"
-)
-PHOTOGRAPHS_ORIGIN = (
-    "Asirra set of Microsoft Research and Petfinder, by way of Kaggle's Dogs vs. Cats (2013)"
+ASIRRA = (
+    "the photographs (Asirra set of Microsoft Research and Petfinder, by way of Kaggle) belong to "
+    "their owners and are for research and education only; the course does not pass them on"
 )
 
 
@@ -24,19 +18,17 @@ PHOTOGRAPHS_ORIGIN = (
 class Source:
     """A dataset, where to get it, and how to tell that it arrived whole.
 
-    `addresses` are URLs tried in order, or one local path. A check that nobody published is None.
-    `counts` are exact: split → class → images, with the splits called "train" and "valid".
+    `addresses` are URLs tried in order, or one local path. What nobody has published is None.
     """
 
     name: str
-    addresses: tuple[str, ...]
-    bytes: int | None
-    sha256: str | None
-    md5_first_mebibyte: str | None
-    counts: dict[str, dict[str, int]] | None
-    licence: str
-    origin: str
     title: str
+    addresses: tuple[str, ...]
+    licence: str | None = None
+    size: int | None = None  # bytes
+    counts: tuple[int, int] | None = None  # cats (and as many dogs) to train and to test on
+    sha256: str | None = None
+    md5_start: str | None = None  # of the first mebibyte
 
     @property
     def is_remote(self) -> bool:
@@ -45,113 +37,53 @@ class Source:
     @property
     def file_name(self) -> str:
         """Name of the archive in `downloads/`; an own one has its hash in it: two never meet."""
-        last_part = PurePosixPath(unquote(urlsplit(self.addresses[0]).path)).name
-        return last_part if self.name in SOURCES else self.name + find_suffix(last_part)
+        last = PurePosixPath(unquote(urlsplit(self.addresses[0]).path))
+        return last.name if self.name in SOURCES else self.name + last.suffix
 
 
-def find_suffix(name: str) -> str:
-    """The archive suffix that `name` ends with, in lower case, or ""."""
-    return next((suffix for suffix in ARCHIVE_SUFFIXES if name.lower().endswith(suffix)), "")
-
-
+SAMPLE = (str(ROOT / "data" / "dogscats-sample.tgz"),)
+PHOTOS = ("https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip",)
+FULL = ("https://s3.amazonaws.com/fast-ai-sample/dogscats.tgz",)
+FULL += ("https://files.fast.ai/data/examples/dogscats.tgz",)
+SAMPLE_SHA256 = "42fd913511a7b4794a3284dbf0f938713f0c4502357d887bd1ddf23e26df7b94"
+MD5 = "3e483c8d6ef2175e9d395a6027eb92b7"
 SOURCES = {
-    "sample": Source(
-        name="sample",
-        title="drawn cats and dogs",
-        addresses=(str(ROOT / "data" / "dogscats-sample.tgz"),),
-        bytes=7_177_183,
-        sha256="42fd913511a7b4794a3284dbf0f938713f0c4502357d887bd1ddf23e26df7b94",
-        md5_first_mebibyte=None,
-        counts={"train": {"cats": 200, "dogs": 200}, "valid": {"cats": 150, "dogs": 150}},
-        licence="MIT",
-        origin="drawn by utils/sample_pets.py",
-    ),
-    "photos": Source(
-        name="photos",
-        title="3,000 photographs of cats and dogs",
-        addresses=("https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip",),
-        bytes=68_606_236,
-        sha256=None,
-        md5_first_mebibyte=None,
-        counts={
-            "train": {"cats": 1_000, "dogs": 1_000},
-            "valid": {"cats": 500, "dogs": 500},
-        },
-        licence=PHOTOGRAPHS_LICENCE,
-        origin=PHOTOGRAPHS_ORIGIN + ", 3,000 of them chosen by Google's machine learning education",
-    ),
-    "full": Source(
-        name="full",
-        title="25,000 photographs of cats and dogs",
-        addresses=(
-            "https://s3.amazonaws.com/fast-ai-sample/dogscats.tgz",
-            "https://files.fast.ai/data/examples/dogscats.tgz",
-        ),
-        bytes=839_285_364,
-        sha256=None,  # nobody published one: size, first mebibyte, gzip CRC and counts stand in
-        md5_first_mebibyte="3e483c8d6ef2175e9d395a6027eb92b7",
-        counts={
-            "train": {"cats": 11_500, "dogs": 11_500},
-            "valid": {"cats": 1_000, "dogs": 1_000},
-        },
-        licence=PHOTOGRAPHS_LICENCE,
-        origin=PHOTOGRAPHS_ORIGIN + ", arranged by fast.ai",
-    ),
+    source.name: source
+    for source in (
+        Source("sample", "drawn pets", SAMPLE, "MIT", 7_177_183, (200, 150), SAMPLE_SHA256),
+        Source("photos", "3,000 photographs", PHOTOS, ASIRRA, 68_606_236, (1_000, 500)),
+        Source("full", "25,000 photographs", FULL, ASIRRA, 839_285_364, (11_500, 1_000), None, MD5),
+    )
 }
 
 
-def find_source(data: str) -> Source:
-    """The source that `data` names: one of SOURCES, or a folder, an archive's path, its URL.
+def find_source(settings: Settings) -> Source:
+    """The source that `settings.data` names: one of SOURCES, or a folder, an archive or its URL.
 
-    "~" is the home folder; "./full" is a folder of that name. COURSE_MIRROR becomes the first of a
-    public dataset's addresses. Raises CourseError for anything else.
+    "~" is the home folder; "./full" is a folder of that name. Raises CourseError for anything else.
     """
-    data = data.strip()
+    data = settings.data.strip()
     if data in SOURCES:
-        source, mirror = SOURCES[data], find_mirror()
-        if mirror is None or not source.is_remote:
-            return source
-        addresses = (f"{mirror}/{source.file_name}", *source.addresses)
-        return replace(source, addresses=addresses)
-    known = (
-        f"give {', '.join(SOURCES)}, a folder, the path of an archive "
-        f"({', '.join(ARCHIVE_SUFFIXES)}), or the http(s) URL of one"
-    )
-    if re.match(r"[a-z][a-z0-9+.-]+://", data, re.IGNORECASE):
-        try:
-            url = urlsplit(data)
-        except ValueError as error:  # brackets that are no IPv6 address
-            raise CourseError(f"The data address '{data}' is no URL: {known}.") from error
-        if url.scheme.lower() not in ("http", "https") or not url.hostname:
-            raise CourseError(f"The data address '{data}' is no http(s) URL: {known}.")
-        if not find_suffix(unquote(url.path)):
-            raise CourseError(f"The data address '{data}' does not end like an archive: {known}.")
-        # Scheme and host are the same in any case of letters; the comparison of addresses is not.
-        address = url._replace(scheme=url.scheme.lower()).geturl()
-        return _describe_own(address, PurePosixPath(unquote(url.path)).name)
-    if not data:
-        raise CourseError(f"The data setting is empty: {known}.")
+        source = SOURCES[data]
+        mirrors = [f"{settings.mirror.rstrip('/')}/{source.file_name}"] if settings.mirror else []
+        return replace(source, addresses=(*mirrors * source.is_remote, *source.addresses))
+    try:
+        url = urlsplit(data)
+        if url.scheme in ("http", "https") and url.hostname:
+            return _describe_own(url.geturl(), PurePosixPath(unquote(url.path)).name)
+    except ValueError:  # brackets that are no IPv6 address
+        pass
     path = Path(data).expanduser().resolve()
-    if not path.exists():
+    if not data or not path.exists():
         raise CourseError(
-            f"There is no dataset, folder or archive '{data}' (looked at {path}): {known}."
+            f"There is no dataset, folder or archive '{data}' (looked at {path}): give "
+            f"{', '.join(SOURCES)}, a folder, the path of an archive (.zip, .tar, .tgz), or the "
+            "http(s) URL of one."
         )
-    if not path.is_dir() and not find_suffix(path.name):
-        raise CourseError(f"The file {path} is not an archive: {known}.")
     return _describe_own(str(path), path.name)
 
 
-def _describe_own(address: str, last_part: str) -> Source:
-    stem = last_part[: len(last_part) - len(find_suffix(last_part))]
-    slug = re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-")[:40] or "data"
-    return Source(
-        name=f"{slug}-{hashlib.sha256(address.encode()).hexdigest()[:8]}",
-        title=last_part,
-        addresses=(address,),
-        bytes=None,
-        sha256=None,
-        md5_first_mebibyte=None,
-        counts=None,
-        licence="not known to the course: ask whoever gave you the pictures",
-        origin=address,
-    )
+def _describe_own(address: str, title: str) -> Source:
+    slug = re.sub(r"\W+", "-", title.partition(".")[0], flags=re.ASCII).strip("-")[:40] or "data"
+    digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()
+    return Source(f"{slug}-{digest[:8]}", title, (address,))

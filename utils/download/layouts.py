@@ -1,0 +1,243 @@
+"""Which folders are parts, which are classes: the layouts that people's datasets come in."""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from utils.download.archives import is_archive_name, is_hidden
+from utils.settings import CourseError
+
+# What torchvision's ImageFolder opens, and what else images are called.
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+OTHER_ENDINGS = (".jfif", ".jpe", ".pjpeg", ".pjp", ".gif", ".heic", ".heif", ".avif")
+STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+TEXTS = (".txt", ".csv", ".json", ".xml", ".md", ".yaml", ".html", ".py", ".ipynb", ".pdf")
+DEEPEST, MOST_FILES = 20, 1_000_000  # nobody means to search a whole disk
+SIDE_FOLDERS = ("annotations", "labels", "trimaps")  # what other programs want beside images
+WORDS = {
+    "train": "train|training|trn",
+    "valid": "val|valid|validation|validate|dev|eval",
+    "test": "test|testing|tst",
+}
+# Beginnings of file names that say nothing of what is in the image.
+CAMERAS = r"(img|image|dsc[nf]?|pxl|mvimg|photo|pic|picture|screenshot|whatsapp.*|download|frame)?"
+
+Classes = dict[str, list[tuple[str, Path]]]  # class → (name below its folder, file)
+
+
+@dataclass
+class Folder:
+    """What a person sees in a folder, in alphabetical order."""
+
+    path: Path
+    images: list[Path] = field(default_factory=list)  # by their names
+    others: list[Path] = field(default_factory=list)
+    folders: list["Folder"] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def all_images(self) -> list[Path]:
+        return self.images + [path for folder in self.folders for path in folder.all_images]
+
+    @cached_property
+    def all_others(self) -> list[Path]:
+        return self.others + [path for folder in self.folders for path in folder.all_others]
+
+    @cached_property
+    def full(self) -> list["Folder"]:
+        """The folders with images in them."""
+        named = [folder for folder in self.folders if folder.name.lower() not in SIDE_FOLDERS]
+        return [folder for folder in named if folder.all_images]
+
+
+@dataclass
+class Layout:
+    """What was taken for what: the classes of each part; no "valid" where there is no split."""
+
+    parts: dict[str, Classes]
+    taken: list[str]
+    ignored: list[Folder]
+
+
+def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
+    """The visible files and folders at and below `path`, without the folder `excluded`.
+
+    Raises CourseError if it cannot be read, or holds more than anybody's dataset.
+    """
+    found = Folder(path)
+    try:
+        listed = sorted(entry for entry in os.listdir(path) if not is_hidden(entry))
+    except OSError as error:
+        raise CourseError(
+            f"The folder {path} cannot be read ({error.strerror}): allow yourself to read it, or "
+            "set COURSE_DATA to another one."
+        ) from error
+    if len(listed) > MOST_FILES or depth > DEEPEST:
+        raise CourseError(f"The folder {path} has too much in it for a dataset: set COURSE_DATA.")
+    here = Path(os.path.realpath(path))
+    for below in (path / name for name in listed):
+        real = Path(os.path.realpath(below))
+        if not real.is_dir():
+            (found.images if _is_image(below) else found.others).append(below)
+        elif real not in (excluded, here, *here.parents):
+            try:
+                found.folders.append(scan(below, excluded, depth + 1))
+            except CourseError:  # named, at the end, among what was left out
+                found.others.append(below)
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file calls itself an image, or has no telling name and begins like one."""
+    ending = path.suffix.lower()
+    if ending in ENDINGS + OTHER_ENDINGS:
+        return path.is_file() or path.is_symlink()  # one that leads nowhere is named later
+    if not path.is_file() or ending in TEXTS or is_archive_name(path.name):
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith(STARTS)
+    except OSError:
+        return False
+
+
+def fingerprint(folder: Folder) -> str:
+    """A name for exactly these files: it changes with any name, size or date."""
+    digest = hashlib.sha256()
+    for path in folder.all_images + folder.all_others:
+        status = path.stat() if path.exists() else path.lstat()
+        line = f"{path.relative_to(folder.path)} {status.st_size} {status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def find_layout(root: Folder, address: str) -> Layout:
+    """The shallowest folder with a train part, or else the one with class folders.
+
+    Raises CourseError with what was found if neither is there.
+    """
+    level = [root]
+    for _ in range(5):
+        for folder in level:
+            if layout := _read_parts(folder):
+                return layout
+        level = [child for folder in level for child in folder.full]
+    folder = root
+    while not folder.images and len(folder.full) == 1:
+        folder = folder.full[0]
+    # Beside class folders "test" holds images to be named; with one other alone it is a class.
+    unnamed = [child for child in folder.full if find_part(child.name) in ("valid", "test")]
+    if len(folder.full) - len(unnamed) < 2 or any(child.full for child in unnamed):
+        unnamed = []
+    kept = [child for child in folder.full if child not in unnamed]
+    ignored = [child for child in folder.folders if child not in kept]
+    taken: list[str] = []
+    classes = read_classes(Folder(folder.path, folder.images, folders=kept)) or {}
+    classes = merge({}, classes, taken)
+    if len(classes) < 2 or any(find_part(child.name) and child.full for child in kept):
+        found = _describe_found(root)
+        raise CourseError(
+            f"{address} is in no layout that the course knows, it has {found}: make it "
+            "train/<class>/*.jpg and valid/<class>/*.jpg, or one folder of images for each class, "
+            "<class>/*.jpg, of at least two classes."
+        )
+    where = f"the folders of {folder.name}" if kept else "the beginnings of the file names"
+    return Layout({"train": classes}, [f"{where} → classes", *taken], ignored)
+
+
+def find_part(name: str) -> str | None:
+    """Which part it is: "train" for Training, seg_train, TrainSet, train2017 and the like."""
+    for word in re.findall("[a-z]+", name.lower()):
+        for part, words in WORDS.items():
+            if re.fullmatch(f"({words})(set|data|dataset|images?|imgs?)?", word):
+                return part
+    return None
+
+
+def _read_parts(folder: Folder) -> Layout | None:
+    """The layout of a folder with a train part; others in it that have no classes are ignored."""
+    found: dict[str, tuple[Folder, Classes]] = {}
+    known: set[str] = set()
+    for part in WORDS:
+        for child in sorted(folder.full, key=lambda child: len(child.name)):
+            classes = read_classes(child) if find_part(child.name) == part else None
+            names = {simplify(name) for name in classes or {}}
+            if part not in found and (names if part == "train" else names & known):
+                found[part], known = (child, classes), known | names
+    others = [child for child in folder.full if not find_part(child.name)]
+    if "train" not in found or (len(found) == 1 and others and not found["train"][0].full):
+        return None  # the train of bus, train and tram
+    roles = {"train": "train", "valid": "valid", "test": "valid"}
+    if len(found) == 3:
+        roles["valid"] = "train"  # the course takes its own share of it all to validate on
+    parts: dict[str, Classes] = {"train": {}}
+    taken = [
+        f"{child.name} → {roles[part]}"
+        for part, (child, _) in found.items()
+        if child.name != roles[part]
+    ]
+    for part, (_, classes) in found.items():
+        before = parts.get(roles[part]) or {name: [] for name in parts["train"]}
+        parts[roles[part]] = merge(before, classes, taken)
+    used = [child for child, _ in found.values()]
+    return Layout(parts, taken, [child for child in folder.full if child not in used])
+
+
+def read_classes(folder: Folder) -> Classes | None:
+    """The classes of a part: its folders, or else the beginnings of its file names."""
+    part = find_part(folder.name)
+    while not folder.images and len(folder.full) == 1:
+        only = folder.full[0]
+        if not only.full and (part is None or find_part(only.name) != part):
+            break
+        folder = only
+    named: Classes = defaultdict(list)
+    for path in folder.images:
+        name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)
+        named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append((path.name, path))
+    is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 3 * len(named)
+    if is_flat and 2 * len(folder.images) > len(folder.all_images):
+        return dict(named)
+    return {child.name: _list_below(child) for child in folder.folders} if folder.full else None
+
+
+def _list_below(folder: Folder) -> list[tuple[str, Path]]:
+    return [(path.relative_to(folder.path).as_posix(), path) for path in folder.all_images]
+
+
+def simplify(name: str) -> str:
+    """The same for names that some disks, or people, cannot tell apart: Cat and cat."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def merge(classes: Classes, more: Classes, taken: list[str]) -> Classes:
+    """Both, under the names of the first where they are the same in all but capitals; says so."""
+    names = {simplify(name): name for name in classes}
+    merged = {name: list(files) for name, files in classes.items()}
+    for name, files in more.items():
+        first = names.setdefault(simplify(name), name)
+        merged.setdefault(first, []).extend(files)
+        if first != name:
+            taken.append(f"{name} and {first} → one class, {first}")
+    return merged
+
+
+def _describe_found(root: Folder) -> str:
+    shown, level = [], [root]
+    while level:
+        folder = level.pop(0)
+        level += folder.folders
+        if folder.images:
+            name = folder.path.relative_to(root.path).as_posix()
+            shown.append(f"{name} ({len(folder.images)} images)".replace(". (", "itself ("))
+    if len(shown) > 6:
+        shown[5:] = [f"{len(shown) - 5} more folders"]
+    return ", ".join(shown) or "no images"
