@@ -8,20 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmarks import __main__ as bench
-from benchmarks import article, few_photos, growth
-from benchmarks.article_side import build_lite0, train_until
-from benchmarks.runner import ROOT, Side, Worker, alternate, clean_environment, format_row, make_row
 from PIL import Image
 from torch import nn
 from torchvision.models import resnet18
 
-from utils.models import CustomCNN, load_backbone
+from tools.benchmarks import __main__ as bench
+from tools.benchmarks import article, course_side, growth
+from tools.benchmarks.article_side import build_lite0, train_until
+from tools.benchmarks.runner import (
+    ROOT,
+    Side,
+    Worker,
+    alternate,
+    clean_environment,
+    format_row,
+    make_row,
+)
+from utils.models import CustomCNN, load_efficientnet_lite0
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twenty small pictures: cats are dark, dogs are light."""
+    """Twenty small images: cats are dark, dogs are light."""
     generator = np.random.default_rng(0)
     for name, level in (("cats", 60), ("dogs", 190)):
         (tmp_path / name).mkdir()
@@ -69,9 +77,10 @@ def test_the_articles_network_computes_what_the_courses_does():
 
 
 def test_both_sides_start_from_the_same_weights():
-    theirs, ours = build_lite0().state_dict(), load_backbone("efficientnet_lite0").state_dict()
-    assert theirs.keys() == ours.keys()
-    assert all(torch.equal(theirs[name], ours[name]) for name in ours)
+    theirs = list(build_lite0().state_dict().values())
+    ours = list(load_efficientnet_lite0().state_dict().values())
+    assert len(theirs) == len(ours)
+    assert all(torch.equal(*pair) for pair in zip(theirs, ours, strict=True))
 
 
 def test_the_articles_training_stops_at_the_target(folder):
@@ -97,11 +106,17 @@ def test_the_articles_training_stops_at_the_target(folder):
 
 
 def test_the_baseline_does_not_import_the_course():
-    code = "import sys, benchmarks.article_side; print([m for m in sys.modules if m == 'utils'])"
+    code = (
+        "import sys, tools.benchmarks.article_side; print([m for m in sys.modules if m == 'utils'])"
+    )
     found = subprocess.run(
-        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True,
-        check=True, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert found.stdout.strip() == "[]"
 
 
@@ -111,7 +126,8 @@ def test_the_baseline_does_not_import_the_course():
 def test_sides_take_turns_and_the_warm_up_does_not_count(tmp_path):
     log = tmp_path / "turns"
     sides = {
-        name: Side("fake_sides:note_turns", {"log": str(log), "name": name}) for name in "ab"
+        name: Side("tests.tools.fake_sides:note_turns", {"log": str(log), "name": name})
+        for name in "ab"
     }
     measured = alternate(sides, 3)
     assert log.read_text().split() == ["a0", "b0", "a1", "b1", "b2", "a2", "a3", "b3"]
@@ -122,7 +138,7 @@ def test_sides_take_turns_and_the_warm_up_does_not_count(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this allocator")
 def test_the_allocator_is_left_alone_where_it_is_the_baseline():
-    task = "fake_sides:read_allocator"
+    task = "tests.tools.fake_sides:read_allocator"
     sides = {kind: Side(task, {}, kind) for kind in ("default", "course")}
     measured = alternate(sides, 1, warm_up=False)
     assert not measured["default"][0]["glibc"]
@@ -130,7 +146,7 @@ def test_the_allocator_is_left_alone_where_it_is_the_baseline():
 
 
 def test_a_side_that_fails_says_why():
-    with Worker(Side("fake_sides:fail")) as worker:
+    with Worker(Side("tests.tools.fake_sides:fail")) as worker:
         with pytest.raises(RuntimeError, match="the reason"):
             worker.repeat()
 
@@ -145,7 +161,7 @@ def test_a_ratio_is_the_median_over_rounds_not_the_ratio_of_medians():
     row = make_row("it", [1.0, 2.0, 10.0], [10.0, 10.0, 10.0], "s", 3)
     assert (row["ours"], row["baseline"], row["ratio"]) == (2.0, 10.0, 5.0)
     assert row["ratios"] == [10.0, 5.0, 1.0]
-    assert make_row("it", [6.0], [2.0], "pictures/s")["ratio"] == 3.0
+    assert make_row("it", [6.0], [2.0], "images/s")["ratio"] == 3.0
     assert format_row(row).endswith("yes")
     assert format_row(row | {"goal": 6}).endswith("no")
 
@@ -173,17 +189,17 @@ def test_every_name_of_the_contract_is_measured():
 
 
 def test_growth_tells_linear_from_not_linear():
-    straight = [{"pictures": n, "seconds": 0.01 * n + 0.2} for n in growth.SIZES]
+    straight = [{"images": n, "seconds": 0.01 * n + 0.2} for n in growth.SIZES]
     fit = growth.fit_growth(straight)
     assert fit["linear"]
     assert fit["full"] == pytest.approx(230.2, rel=1e-6)
-    bent = [{"pictures": n, "seconds": 1e-5 * n**1.5} for n in growth.SIZES]
+    bent = [{"images": n, "seconds": 1e-5 * n**1.5} for n in growth.SIZES]
     assert not growth.fit_growth(bent)["linear"]
 
 
 @pytest.mark.slow
-def test_ours_extracts_features_and_fits_a_head_of_few_pictures(folder):
-    result = next(few_photos.reach_accuracy(str(folder), str(folder), per_class=5))
+def test_ours_extracts_features_and_fits_a_head_of_few_images(folder):
+    result = next(course_side.reach_accuracy(str(folder), str(folder), per_class=5))
     assert result["accuracy"] == 1.0
     assert result["seen"] == 10
 
@@ -195,10 +211,8 @@ HEAVY = {
     *("scipy.stats", "sklearn", "timm", "torch", "torch._dynamo", "torchvision"),
 }
 NEEDED = {
-    "utils.settings, utils.notebook_setup, utils.predict": set(),
-    "utils.data": {"numpy"},
+    "utils.settings, utils.predict": set(),
     "utils.plots": {"numpy", "torch", "matplotlib"},
-    "utils.recipes, utils.explain, utils.classifier, utils.exports": {"numpy", "torch", "cv2"},
 }
 
 
@@ -208,7 +222,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed(modules):
     """Each of these takes from a fifth of a second to two; torchvision and timm the longest."""
     code = f"import sys, {modules}; print(*sys.modules)"
     found = subprocess.run(
-        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True,
-        check=True, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
     assert HEAVY & set(found.stdout.split()) <= NEEDED[modules]

@@ -1,6 +1,6 @@
 """`make bench`: our speed beside the article's, the table of all rows, and `_build/bench.json`.
 
-    python tests/benchmarks [NAME …]      all rows but the extra ones, or these; see rows.py
+python -m tools.benchmarks [NAME …]      all rows but the extra ones, or these; see rows.py
 """
 
 import contextlib
@@ -13,12 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # utils
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks
-
-from benchmarks.material import prepare_material
-from benchmarks.rows import BUILD, EXTRAS, ROWS
-from benchmarks.runner import HEADER, format_row
+from tools.benchmarks.material import prepare_material
+from tools.benchmarks.rows import BUILD, EXTRAS, ROWS
+from tools.benchmarks.runner import HEADER, format_row
 
 
 def main(names: list[str]) -> int:
@@ -50,10 +47,10 @@ def describe_more(row: dict) -> list[str]:
         alone = {key: statistics.median(row[f"{key}_alone"]) for key in ("decoding", "network")}
         lines.append(
             f"{row['name']}: decoding alone {alone['decoding']:.0f}, network alone "
-            f"{alone['network']:.0f} pictures/s; the network's time: {parts}"
+            f"{alone['network']:.0f} images/s; the network's time: {parts}"
         )
     if "precision" in row:
-        best = statistics.median(row["pictures_a_second"])
+        best = statistics.median(row["images_a_second"])
         # A precision that the processor only emulates was not measured.
         rates = {
             kind: [rate[kind] for rate in row["baseline_rates"]]
@@ -61,7 +58,7 @@ def describe_more(row: dict) -> list[str]:
         }
         matrices = ", ".join(f"{kind} {statistics.median(rates[kind]):.0f}" for kind in rates)
         lines.append(
-            f"{row['name']}: {best:.1f} pictures/s in {row['precision']}; matrix products in "
+            f"{row['name']}: {best:.1f} images/s in {row['precision']}; matrix products in "
             f"GFLOP/s: {matrices}"
         )
     if "accuracy" in row:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmarks import article
+from tools.benchmarks import article
 
 HALF = (0.5, 0.5, 0.5)  # the mean and deviation EfficientNet-Lite0 was trained with
 

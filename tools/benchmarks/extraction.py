@@ -9,62 +9,62 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet101
 
-from benchmarks.ours import choose_settings, list_folder
-from utils.features import compute_features
-from utils.models import load_backbone, remove_head
-from utils.pictures import decode_split
-from utils.weights import find_preprocessing
+from tools.benchmarks.course_side import choose_settings, load_body, open_folder
+from utils.data import DecodedOnce
+from utils.features import extract_features
 
 
 def count_operations(model: nn.Module, size: int) -> int:
-    """Floating-point operations of one picture; a multiplication with its addition is two."""
+    """Floating-point operations of one image; a multiplication with its addition is two."""
     with torch.device("meta"):
-        picture = torch.empty(1, 3, size, size)
+        image = torch.empty(1, 3, size, size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.to("meta")(picture)
+        model.to("meta")(image)
     return counter.get_total_flops()
 
 
+def open_decoded(folder: str, settings, home: str) -> DecodedOnce:
+    return DecodedOnce(open_folder(folder, settings, augment=False), Path(home) / "images")
+
+
 def extract_resnet101(folder: str) -> Iterator[dict]:
-    """GFLOP/s of `compute_features` on decoded pictures."""
-    torch.manual_seed(0)
-    backbone = remove_head(resnet101())
-    preprocessing = find_preprocessing("resnet101")
-    operations = count_operations(resnet101().eval(), preprocessing.crop)
+    """GFLOP/s of `extract_features` on decoded images."""
+    settings = choose_settings("resnet101")
+    body = load_body(settings)
+    operations = count_operations(resnet101().eval(), 224)
     with tempfile.TemporaryDirectory() as home:
-        settings = choose_settings(home, "resnet101")
-        pictures = decode_split(list_folder(folder), preprocessing, Path(home))
+        loader = DataLoader(open_decoded(folder, settings, home), batch_size=16)
         while True:
             start = time.perf_counter()
-            compute_features(backbone, pictures, preprocessing, settings)
+            extract_features(body, loader)
             seconds = time.perf_counter() - start
             yield {
-                "rate": len(pictures) * operations / seconds / 1e9,
-                "pictures_a_second": len(pictures) / seconds,
+                "rate": len(loader.dataset) * operations / seconds / 1e9,
+                "images_a_second": len(loader.dataset) / seconds,
                 "precision": settings.precision,
             }
 
 
 def extract_lite0(folder: str) -> Iterator[dict]:
-    """Pictures a second from JPEGs to features, every cache cold, and each part alone."""
-    settings = choose_settings("/nowhere")
-    backbone = remove_head(load_backbone(settings.backbone))
-    preprocessing = find_preprocessing(settings.backbone)
-    split = list_folder(folder)
+    """Images a second from JPEGs to features, and each part alone."""
+    settings = choose_settings()
+    body = load_body(settings)
+    loader = DataLoader(open_folder(folder, settings, augment=False), batch_size=32)
     while True:
-        with tempfile.TemporaryDirectory() as home:
-            start = time.perf_counter()
-            pictures = decode_split(split, preprocessing, Path(home))
-            decoded = time.perf_counter()
-            compute_features(backbone, pictures, preprocessing, settings)
-            end = time.perf_counter()
+        start = time.perf_counter()
+        batches = list(loader)
+        decoded = time.perf_counter()
+        extract_features(body, batches)
+        end = time.perf_counter()
+        seen = len(loader.dataset)
         yield {
-            "rate": len(split) / (end - start),
-            "decoding": len(split) / (decoded - start),
-            "network": len(split) / (end - decoded),
+            "rate": seen / (end - start),
+            "decoding": seen / (decoded - start),
+            "network": seen / (end - decoded),
         }
 
 
@@ -74,14 +74,12 @@ def profile_lite0(folder: str) -> Iterator[dict]:
     Convolutions are told apart by their weights: [out, 1, k, k] is depthwise, [out, in, 1, 1] is a
     matrix product at every pixel.
     """
-    settings = choose_settings("/nowhere")
-    backbone = remove_head(load_backbone(settings.backbone))
-    preprocessing = find_preprocessing(settings.backbone)
-    with tempfile.TemporaryDirectory() as home:
-        pictures = decode_split(list_folder(folder), preprocessing, Path(home))
-        compute_features(backbone, pictures, preprocessing, settings)
-        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
-            compute_features(backbone, pictures, preprocessing, settings)
+    settings = choose_settings()
+    body = load_body(settings)
+    batches = list(DataLoader(open_folder(folder, settings, augment=False), batch_size=32))
+    extract_features(body, batches)
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+        extract_features(body, batches)
     table = profiler.key_averages().table("self_cpu_time_total", row_limit=12)
     groups = profiler.key_averages(group_by_input_shape=True)
     total = sum(event.self_cpu_time_total for event in groups)

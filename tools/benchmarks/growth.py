@@ -1,14 +1,14 @@
-"""How seconds and memory grow with the number of pictures, and what 23,000 would take."""
+"""How seconds and memory grow with the number of images, and what 23,000 would take."""
 
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.material import Material
-from benchmarks.runner import Side, Worker
+from tools.benchmarks.material import Material
+from tools.benchmarks.runner import Side, Worker
 
 SIZES = (250, 500, 1_000, 2_000, 4_000)
-WORK = ("decoding", "features", "head", "custom CNN")
+WORK = ("features", "head", "custom CNN")
 ALL = 23_000  # training photographs of the full dataset
 LINEAR = 0.1  # how far the exponent may be from 1
 
@@ -19,22 +19,24 @@ def measure_growth(material: Material, sizes: tuple[int, ...] = SIZES) -> dict[s
     for size in sizes:
         for kind in WORK:
             side = Side(
-                "benchmarks.pieces:work", {"folder": material.take(size), "kind": kind}, "course"
+                "tools.benchmarks.course_side:work",
+                {"folder": material.take(size), "kind": kind},
+                "course",
             )
             with Worker(side) as worker:
                 numbers = worker.repeat()
-            measured[kind].append({"pictures": size} | numbers)
-            print(f"  {kind:12} {size:>6,} pictures {numbers['seconds']:>8.2f} s", flush=True)
+            measured[kind].append({"images": size} | numbers)
+            print(f"  {kind:12} {size:>6,} images {numbers['seconds']:>8.2f} s", flush=True)
     return measured
 
 
 def fit_growth(points: list[dict], key: str = "seconds") -> dict:
     """The exponent of a power law, a straight line, and what it says for the full dataset."""
-    pictures = np.array([point["pictures"] for point in points], float)
+    images = np.array([point["images"] for point in points], float)
     values = np.array([point[key] for point in points], float)
-    exponent = np.polyfit(np.log(pictures), np.log(values), 1)[0]
+    exponent = np.polyfit(np.log(images), np.log(values), 1)[0]
     # Relative errors count, or the largest size alone would draw the line.
-    slope, fixed = np.polyfit(pictures, values, 1, w=1 / values)
+    slope, fixed = np.polyfit(images, values, 1, w=1 / values)
     return {
         "exponent": float(exponent),
         "linear": bool(abs(exponent - 1) <= LINEAR),
@@ -53,34 +55,31 @@ def describe_growth(measured: dict[str, list[dict]]) -> list[str]:
         peaks = [point["peak_memory"] / 1e9 for point in points if point["peak_memory"]]
         memory = f", peak memory {peaks[0]:.2f} to {peaks[-1]:.2f} GB" if peaks else ""
         lines.append(
-            f"{kind:12} seconds ~ pictures^{fit['exponent']:.2f} ({verdict}); "
-            f"{ALL:,} pictures: {full}{memory}"
+            f"{kind:12} seconds ~ images^{fit['exponent']:.2f} ({verdict}); "
+            f"{ALL:,} images: {full}{memory}"
         )
     return lines
 
 
 def plot_growth(measured: dict[str, list[dict]], path: Path) -> None:
-    """Seconds and peak memory against pictures, with the straight line through the seconds."""
+    """Seconds and peak memory against images, with the straight line through the seconds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     seconds, memory = figure.subplots(1, 2)
     for kind, points in measured.items():
-        pictures = np.array([point["pictures"] for point in points])
-        line = seconds.plot(pictures, [point["seconds"] for point in points], "o", label=kind)[0]
+        images = np.array([point["images"] for point in points])
+        line = seconds.plot(images, [point["seconds"] for point in points], "o", label=kind)[0]
         fit = fit_growth(points)
-        seconds.plot(pictures, fit["each"] * pictures + fit["fixed"], color=line.get_color())
+        seconds.plot(images, fit["each"] * images + fit["fixed"], color=line.get_color())
         if all(point["peak_memory"] for point in points):
-            memory.plot(pictures, [point["peak_memory"] / 1e9 for point in points], "o-")
-    seconds.set(xscale="log", yscale="log", xlabel="pictures", ylabel="seconds")
-    memory.set(xscale="log", xlabel="pictures", ylabel="peak memory in GB", ylim=0)
+            memory.plot(images, [point["peak_memory"] / 1e9 for point in points], "o-")
+    seconds.set(xscale="log", yscale="log", xlabel="images", ylabel="seconds")
+    memory.set(xscale="log", xlabel="images", ylabel="peak memory in GB", ylim=0)
     for axis in (seconds, memory):
-        axis.set_xticks(pictures, [f"{number:,}" for number in pictures])
+        axis.set_xticks(images, [f"{number:,}" for number in images])
         axis.minorticks_off()
     seconds.set_title("Points: measured. Lines: straight lines fitted to them", fontsize=10)
-    # The decoded pictures lie in a file that is mapped into memory: its pages count, and the
-    # system takes them back when it needs them.
-    memory.set_title("with the mapped pages of the decoded pictures", fontsize=10)
     figure.legend(loc="outside lower center", ncols=len(WORK), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)

@@ -1,4 +1,4 @@
-"""The pictures both sides of a comparison are given, as folders that `ImageFolder` reads too."""
+"""The images both sides of a comparison are given, as folders that `ImageFolder` reads."""
 
 import os
 import shutil
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from benchmarks.runner import ROOT
-from utils.data import Dataset, open_dataset
+from tools.benchmarks.runner import ROOT
+from utils.download import download
 from utils.settings import load_settings
 
 PHOTOS = ROOT.parent / "shared" / "photos" / "dogscats-photos.tgz"
@@ -16,24 +16,22 @@ PHOTOS = ROOT.parent / "shared" / "photos" / "dogscats-photos.tgz"
 
 @dataclass(frozen=True)
 class Material:
-    """Where pictures are, and where there is room for more."""
+    """Where images are, and where there is room for more."""
 
     home: Path
-    drawings: Dataset
-    photos: Dataset | None
+    drawings: Path  # train/ and valid/
+    photos: Path | None
 
     def take(self, count: int) -> str:
         """A folder `<class>/…` with `count` drawings, half of them of each class.
 
-        More than there are: the same ones again under other names. What a picture costs does not
+        More than there are: the same ones again under other names. What an image costs does not
         depend on what it shows.
         """
         folder = self.home / f"drawings-{count}"
         if not folder.exists():
-            for label, name in enumerate(self.drawings.classes):
-                splits = (self.drawings.train, self.drawings.validation, self.drawings.test)
-                files = [split.paths[row] for split in splits
-                         for row in (split.labels == label).nonzero()[0]]  # fmt: skip
+            for name in ("cats", "dogs"):
+                files = sorted(self.drawings.glob(f"*/{name}/*.jpg"))
                 (folder / name).mkdir(parents=True)
                 for number in range(count // 2):
                     shutil.copy(files[number % len(files)], folder / name / f"{number:05d}.jpg")
@@ -45,8 +43,8 @@ def prepare_material(home: Path) -> Material:
     for name in [name for name in os.environ if name.startswith("COURSE_")]:
         del os.environ[name]  # the caller's settings are not what is measured
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # bars among the rows
-        drawings = open_dataset(load_settings(profile="sample", home=str(home)))
+        drawings = download(load_settings(profile="sample", home=str(home)))
         photos = None
         if PHOTOS.is_file():
-            photos = open_dataset(load_settings(profile="sample", data=str(PHOTOS), home=str(home)))
+            photos = download(load_settings(profile="sample", data=str(PHOTOS), home=str(home)))
     return Material(home, drawings, photos)

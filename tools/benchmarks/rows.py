@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable
 
-from benchmarks import growth
-from benchmarks.material import Material
-from benchmarks.runner import ROOT, Side, alternate, make_row
+from tools.benchmarks import growth
+from tools.benchmarks.material import Material
+from tools.benchmarks.runner import ROOT, Side, alternate, make_row
 
 BUILD = ROOT / "_build"
 PER_CLASS = 20  # photographs; chosen before anything here was timed
@@ -22,9 +22,9 @@ def bench_frozen(material: Material) -> list[dict]:
     """Ten epochs of ResNet-101's new head from 16 drawings: theirs sends 160 through it."""
     arguments = {"folder": material.take(16), "epochs": 10}
     sides = {
-        "ours": Side("benchmarks.frozen:train_frozen", arguments, "course"),
-        "typed": Side("benchmarks.article_side:frozen", arguments),
-        "kept": Side("benchmarks.article_side:frozen", arguments, "kept"),
+        "ours": Side("tools.benchmarks.course_side:train_frozen", arguments, "course"),
+        "typed": Side("tools.benchmarks.article_side:frozen", arguments),
+        "kept": Side("tools.benchmarks.article_side:frozen", arguments, "kept"),
     }
     # The article's side has made itself warm: a repetition of it is half a minute.
     numbers = {name: pick(values) for name, values in alternate(sides, 5, warm_up=False).items()}
@@ -38,14 +38,14 @@ def bench_extraction(material: Material) -> list[dict]:
     """ResNet-101's features against matrix products: both in GFLOP/s."""
     sides = {
         "ours": Side(
-            "benchmarks.extraction:extract_resnet101", {"folder": material.take(64)}, "course"
+            "tools.benchmarks.extraction:extract_resnet101", {"folder": material.take(64)}, "course"
         ),
-        "baseline": Side("benchmarks.article_side:multiply_matrices"),
+        "baseline": Side("tools.benchmarks.article_side:multiply_matrices"),
     }
     found = alternate(sides, 5)
     rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
     more = {
-        "pictures_a_second": pick(found["ours"], "pictures_a_second"),
+        "images_a_second": pick(found["ours"], "images_a_second"),
         "precision": found["ours"][0]["precision"],
         "baseline_rates": [numbers["rates"] for numbers in found["baseline"]],
     }
@@ -56,12 +56,14 @@ def bench_lite0(material: Material) -> list[dict]:
     """EfficientNet-Lite0's features from JPEGs; and the profile that shows what bounds them."""
     arguments = {"folder": material.take(256)}
     sides = {
-        "ours": Side("benchmarks.extraction:extract_lite0", arguments, "course"),
-        "baseline": Side("benchmarks.article_side:extract_lite0", arguments),
+        "ours": Side("tools.benchmarks.extraction:extract_lite0", arguments, "course"),
+        "baseline": Side("tools.benchmarks.article_side:extract_lite0", arguments),
     }
     found = alternate(sides, 5)
     profiled = alternate(
-        {"it": Side("benchmarks.extraction:profile_lite0", arguments, "course")}, 1, warm_up=False
+        {"it": Side("tools.benchmarks.extraction:profile_lite0", arguments, "course")},
+        1,
+        warm_up=False,
     )["it"][0]
     (BUILD / "bench-profile.txt").write_text(profiled["table"], encoding="utf-8")
     rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
@@ -70,16 +72,18 @@ def bench_lite0(material: Material) -> list[dict]:
         "network_alone": pick(found["ours"], "network"),
         "shares": profiled["shares"],
     }
-    return [make_row("feature_extraction_lite0", *rates, "pictures/s", **more)]
+    return [make_row("feature_extraction_lite0", *rates, "images/s", **more)]
 
 
 def bench_custom_cnn(material: Material) -> list[dict]:
     """An epoch of 64 drawings, two batches."""
     arguments = {"folder": material.take(64)}
     sides = {
-        "ours": Side("benchmarks.pieces:work", arguments | {"kind": "custom CNN"}, "course"),
-        "typed": Side("benchmarks.article_side:custom_cnn", arguments),
-        "kept": Side("benchmarks.article_side:custom_cnn", arguments, "kept"),
+        "ours": Side(
+            "tools.benchmarks.course_side:work", arguments | {"kind": "custom CNN"}, "course"
+        ),
+        "typed": Side("tools.benchmarks.article_side:custom_cnn", arguments),
+        "kept": Side("tools.benchmarks.article_side:custom_cnn", arguments, "kept"),
     }
     numbers = {name: pick(values) for name, values in alternate(sides, 5).items()}
     return [
@@ -92,19 +96,19 @@ def bench_input(material: Material) -> list[dict]:
     """Random views of 320 drawings in batches of 32, no network."""
     arguments = {"folder": material.take(320)}
     sides = {
-        "ours": Side("benchmarks.input_pipeline:read_views", arguments, "course"),
-        "baseline": Side("benchmarks.article_side:read_pictures", arguments),
+        "ours": Side("tools.benchmarks.course_side:read_images", arguments, "course"),
+        "baseline": Side("tools.benchmarks.article_side:read_images", arguments),
     }
     found = alternate(sides, 7)
     rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-    return [make_row("input_pipeline", *rates, "pictures/s", 4)]
+    return [make_row("input_pipeline", *rates, "images/s", 4)]
 
 
 def bench_second_run(material: Material) -> list[dict]:
     """Notebook 03's way from the archive to the tested run: first time against second time."""
     sides = {
-        "ours": Side("benchmarks.second_run:run_again", {}, "course"),
-        "baseline": Side("benchmarks.second_run:run_first", {}, "course"),
+        "ours": Side("tools.benchmarks.second_run:run_again", {}, "course"),
+        "baseline": Side("tools.benchmarks.second_run:run_first", {}, "course"),
     }
     found = alternate(sides, 5, warm_up=False)
     return [make_row("second_run", pick(found["ours"]), pick(found["baseline"]), "s", 10)]
@@ -115,16 +119,15 @@ def bench_time_to_98(material: Material) -> list[dict]:
     if material.photos is None:
         print("time_to_98 is left out: ../shared/photos/dogscats-photos.tgz is not there.")
         return []
-    folders = {
-        part: str(split.paths[0].parent.parent)
-        for part, split in (("train", material.photos.train), ("test", material.photos.test))
-    }
+    folders = {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
     arguments = folders | {"target": TARGET, "epochs": 10}
     sides = {
         "ours": Side(
-            "benchmarks.few_photos:reach_accuracy", folders | {"per_class": PER_CLASS}, "course"
+            "tools.benchmarks.course_side:reach_accuracy",
+            folders | {"per_class": PER_CLASS},
+            "course",
         ),
-        "baseline": Side("benchmarks.article_side:reach_accuracy", arguments),
+        "baseline": Side("tools.benchmarks.article_side:reach_accuracy", arguments),
     }
     found = alternate(sides, 5, warm_up=False)
     more = {
@@ -142,16 +145,16 @@ def bench_time_to_98(material: Material) -> list[dict]:
 
 
 def bench_start_up(material: Material) -> list[dict]:
-    """Notebook 01 to its first picture with warm caches; baseline: the libraries' import alone."""
+    """Notebook 01 to its first image with warm caches; baseline: the libraries' import alone."""
     found = alternate(
         {
-            "ours": Side("benchmarks.start_up:show_first_picture", {}, "course"),
-            "baseline": Side("benchmarks.article_side:import_libraries"),
+            "ours": Side("tools.benchmarks.start_up:show_first_image", {}, "course"),
+            "baseline": Side("tools.benchmarks.article_side:import_libraries"),
         },
         5,
         warm_up=False,
     )
-    setup = {"it": Side("benchmarks.start_up:run_setup_cells", {}, "course")}
+    setup = {"it": Side("tools.benchmarks.start_up:run_setup_cells", {}, "course")}
     cells = pick(alternate(setup, 2, warm_up=False)["it"])
     more = {
         "first": found["ours"][0]["first"],
@@ -162,7 +165,7 @@ def bench_start_up(material: Material) -> list[dict]:
 
 def bench_slider(material: Material) -> list[dict]:
     """The slowest redraw of notebook 03's slider, beside what it may take: nobody else has one."""
-    side = Side("benchmarks.slider:redraw", {"folder": material.take(360)}, "course")
+    side = Side("tools.benchmarks.slider:redraw", {"folder": material.take(360)}, "course")
     seconds = pick(alternate({"it": side}, 3)["it"])
     return [make_row("slider_redraw", seconds, [REDRAW] * len(seconds), "s", 1)]
 
@@ -172,7 +175,7 @@ def bench_allocator(material: Material) -> list[dict]:
     rows = []
     for kind in WORK:
         arguments = {"folder": material.take(96), "kind": kind}
-        task = "benchmarks.pieces:work"
+        task = "tools.benchmarks.course_side:work"
         sides = {"ours": Side(task, arguments, "course"), "baseline": Side(task, arguments)}
         found = alternate(sides, 5)
         peaks = {
@@ -185,7 +188,7 @@ def bench_allocator(material: Material) -> list[dict]:
 
 
 def bench_growth(material: Material) -> list[dict]:
-    """No row: seconds and peak memory of 250 to 4,000 pictures, as a figure and as JSON."""
+    """No row: seconds and peak memory of 250 to 4,000 images, as a figure and as JSON."""
     measured = growth.measure_growth(material)
     growth.plot_growth(measured, BUILD / "growth.png")
     content = {

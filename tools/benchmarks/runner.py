@@ -11,8 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
-ROOT = TESTS.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Worker:
     def __init__(self, side: Side) -> None:
         self.side = side
         self.errors = tempfile.TemporaryFile("w+")
-        command = [sys.executable, "-m", "benchmarks.worker", side.allocator, side.task]
+        command = [sys.executable, "-m", "tools.benchmarks.worker", side.allocator, side.task]
         self.process = subprocess.Popen(
             [*command, json.dumps(side.arguments)],
             stdin=subprocess.PIPE,
@@ -74,7 +73,7 @@ def clean_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
     # The allocator's own variables would give every side what only one is meant to have.
     kept = {name: value for name, value in kept.items() if not name.startswith("MALLOC_")}
-    return kept | {"PYTHONPATH": f"{TESTS}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "1"}
+    return kept | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
 
 
 def alternate(

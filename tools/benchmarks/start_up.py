@@ -1,4 +1,4 @@
-"""Seconds from a fresh process to notebook 01's first picture, and through each setup cell."""
+"""Seconds from a fresh process to notebook 01's first image, and through each setup cell."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.runner import ROOT
+from tools.benchmarks.runner import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 
@@ -19,12 +19,12 @@ def read_cells(notebook: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
-def show_first_picture() -> Iterator[dict]:
+def show_first_image() -> Iterator[dict]:
     """Notebook 01 up to its first figure: once with nothing there (`first`), then again."""
     with tempfile.TemporaryDirectory() as home:
-        first = run_cells(["picture"], home)
+        first = run_cells(["image"], home)
         while True:
-            yield {"seconds": run_cells(["picture"], home), "first": first}
+            yield {"seconds": run_cells(["image"], home), "first": first}
 
 
 def run_setup_cells() -> Iterator[dict]:
@@ -36,7 +36,7 @@ def run_setup_cells() -> Iterator[dict]:
 
 
 def run_cells(arguments: list[str], home: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.start_up", *arguments]
+    command = [sys.executable, "-m", "tools.benchmarks.start_up", *arguments]
     environment = os.environ | {"COURSE_HOME": home}
     start = time.perf_counter()
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -44,19 +44,19 @@ def run_cells(arguments: list[str], home: str) -> float:
 
 
 def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
-    """In the fresh process: the cells as a kernel runs them, and the figure as a picture file."""
+    """In the fresh process: the cells as a kernel runs them, and the figure as an image file."""
     cells = read_cells(Path(notebook))
     names = {"display": lambda *_: None}
     if what == "setup":
         cells = cells[:2]
     else:
-        number = next(n for n, cell in enumerate(cells) if "plots.show_pictures" in cell)
+        number = next(n for n, cell in enumerate(cells) if "plots.show_images" in cell)
         *lines, last = cells[number].strip().splitlines()
-        assert last.startswith("plots."), "the first picture is its cell's last line"
+        assert last.startswith("plots."), "the first image is its cell's last line"
         cells = [*cells[:number], "\n".join([*lines, f"figure = {last}"])]
     for cell in cells:
         exec(compile(cell, notebook, "exec"), names)
-    if what == "picture":
+    if what == "image":
         names["figure"].save()
 
 

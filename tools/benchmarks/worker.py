@@ -1,6 +1,6 @@
 """A process that runs one side of a comparison, a repetition each time it is asked for one.
 
-    python -m benchmarks.worker ALLOCATOR MODULE:FUNCTION ARGUMENTS
+    python -m tools.benchmarks.worker ALLOCATOR MODULE:FUNCTION ARGUMENTS
 
 The function is a generator: what comes before its first `yield` is preparation, and each `yield`
 hands over the measurements of one repetition. The allocator is a process-wide setting, and so each
@@ -18,7 +18,7 @@ from pathlib import Path
 
 
 def set_allocator(kind: str) -> None:
-    """`default`: nobody changes it; `kept`: as the course sets it; `course`: if `utils` does."""
+    """`default`: nobody changes it; `kept`: as the course does; `course`: `load_settings` does."""
     if kind == "default":
         platform.libc_ver = lambda *_: ("", "")  # what utils.settings asks before it sets anything
     elif kind == "kept" and sys.platform == "linux":
