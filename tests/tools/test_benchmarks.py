@@ -211,7 +211,7 @@ HEAVY = {
     *("scipy.stats", "sklearn", "timm", "torch", "torch._dynamo", "torchvision"),
 }
 NEEDED = {
-    "utils.settings, utils.predict": set(),
+    "utils.settings": set(),
     "utils.plots": {"numpy", "torch", "matplotlib"},
 }
 
