@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-pytest.register_assert_rewrite("controls", "controls_inspection", "lab")
+pytest.register_assert_rewrite("controls", "lab")
 
 from lab import WAIT, Lab  # noqa: E402
 from patience import HANG, wait_until  # noqa: E402

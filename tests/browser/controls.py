@@ -1,61 +1,62 @@
-"""What is done with the controls of all notebooks but 05, and what has to come of it."""
+"""What is done with the controls of the notebooks, and what has to come of it."""
 
+import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 from lab import Notebook, now
+from PIL import Image
 from playwright.sync_api import Locator, expect
 
-# Asked of the cell, which stays: a picture may be replaced by the next one between two questions.
+# Asked of the cell, which stays: an image may be replaced by the next one between two questions.
 IS_WHOLE = """cell => {
-    const picture = cell.querySelector('.widget-html img');
-    return picture.getBoundingClientRect().right
-        <= picture.closest('.jp-OutputArea-output').getBoundingClientRect().right + 1;
+    const image = cell.querySelector('.widget-html img');
+    return image.getBoundingClientRect().right
+        <= image.closest('.jp-OutputArea-output').getBoundingClientRect().right + 1;
 }"""
 
 
 class View:
-    """The picture of a control: it has to be another one after each move."""
+    """The image of a control: it has to be another one after each move."""
 
     def __init__(self, cell: Locator) -> None:
         self.cell = cell
-        self.picture = cell.locator(".widget-html img")
+        self.image = cell.locator(".widget-html img")
         self.seen: set[str] = set()
 
     def expect(self, description: str, new: bool = True) -> None:
-        """Return when the picture's description matches; its pixels must be new, too."""
-        expect(self.picture).to_have_attribute("alt", re.compile(description))
-        pixels = self.picture.get_attribute("src")
-        assert not new or pixels not in self.seen, f"the same picture as before: {description}"
+        """Return when the image's description matches; its pixels must be new, too."""
+        expect(self.image).to_have_attribute("alt", re.compile(description))
+        pixels = self.image.get_attribute("src")
+        assert not new or pixels not in self.seen, f"the same image as before: {description}"
         self.seen.add(pixels)
-        width = self.picture.evaluate("picture => picture.decode().then(() => picture.width)")
+        width = self.image.evaluate("image => image.decode().then(() => image.width)")
         assert width > 100  # it can be shown
         assert self.cell.evaluate(IS_WHOLE), f"cut off at the right: {description}"
 
 
-def vary_pictures(notebook: Notebook) -> None:
+def vary_images(notebook: Notebook) -> None:
     """Notebook 01: five sliders; the views change with each."""
     cell = notebook.find_cell("explore_augmentation(")
     view = View(cell)
-    view.expect("^Picture 0 and eight random views: .* up to 15 degrees")
+    view.expect("^Crops from 50 % of the area, flip 50 %, rotation up to 15°, brightness ± 20 %")
     notebook.photograph("augmentation-first", cell)
-    picture = notebook.find_slider(cell, "picture")
-    notebook.press(picture, "ArrowRight")
-    view.expect("^Picture 1 and eight random views")
+    image = notebook.find_slider(cell, "image")
+    notebook.press(image, "ArrowRight")
+    expect(image.locator(".widget-readout")).to_have_text("1")
+    notebook.kernel.wait_until_idle()
+    view.expect("^Crops from 50 %")
     moves = {
-        "rotation (°)": (1, "rotation up to 90 degrees"),
-        "smallest crop": (0, "crops from 10% of the side"),
-        "flip probability": (1, "mirrored 100% of the times"),
-        "brightness (±)": (1, "brightness ± 90%$"),
+        "rotation": (1, "rotation up to 180°"),
+        "smallest crop": (0, "^Crops from 5 % of the area"),
+        "flip": (1, "flip 100 %"),
+        "brightness": (1, "brightness ± 90 %"),
     }
     for label, (place, description) in moves.items():
         notebook.drag(notebook.find_slider(cell, label), place)
         view.expect(description)
     notebook.photograph("augmentation-strongest", cell)
-    last = int(float(picture.locator(".noUi-handle").get_attribute("aria-valuemax")))
-    notebook.drag(picture, 1)
-    view.expect(f"^Picture {last} and .* 90 degrees, crops from 10%.* 100% .* 90%$")
-    notebook.photograph("augmentation-last-picture", cell)
 
 
 def turn_kernel(notebook: Notebook) -> None:
@@ -64,10 +65,9 @@ def turn_kernel(notebook: Notebook) -> None:
     view = View(cell)
     names = [f"row {row}, column {column}" for row in (1, 2, 3) for column in (1, 2, 3)]
     sliders = [notebook.find_slider(cell, name) for name in names]
-    view.expect("^A picture, the kernel 1.0, 2.0, 1.0; 0.0, 0.0, 0.0; -1.0, -2.0, -1.0, and")
+    view.expect("the kernel 1.0, 2.0, 1.0; 0.0, 0.0, 0.0; -1.0, -2.0, -1.0, and")
     notebook.choose(cell, "start from", "D")
     view.expect("the kernel 0.0, 0.0, 0.0; 0.0, 1.0, 0.0; 0.0, 0.0, 0.0, and")
-    expect(sliders[4].locator(".widget-readout")).to_have_text("1.0")
     notebook.choose(cell, "start from", "E")
     view.expect("the kernel 0.0, -1.0, 0.0; -1.0, 5.0, -1.0; 0.0, -1.0, 0.0, and")
     notebook.photograph("kernel-sharpening", cell)
@@ -77,100 +77,136 @@ def turn_kernel(notebook: Notebook) -> None:
         numbers[place] = 5.0 if place % 2 else -5.0
         notebook.drag(slider, place % 2)
         view.expect("the kernel " + "[,;] ".join(map(str, numbers)))
-        expect(cell.locator("select")).to_have_value("your own")
     notebook.photograph("kernel-your-own", cell)
 
 
-def leaf_through_maps(notebook: Notebook) -> None:
-    """Notebook 02: a slider for the picture, one for the stage of the network."""
-    cell = notebook.find_cell("explore_feature_maps(")
+def use_few_images(notebook: Notebook) -> None:
+    """Notebook 03: from no image per class to all of them, and others of them."""
+    cell = notebook.find_cell("explore_few_images(")
     view = View(cell)
-    view.expect(r"^Picture 0 and its \d+ feature maps after stage 1$")
-    picture, stage = (notebook.find_slider(cell, label) for label in ("picture", "stage"))
-    for number in (2, 3):
-        notebook.press(stage, "ArrowRight")
-        view.expect(rf"^Picture 0 and its \d+ feature maps after stage {number}$")
-        notebook.photograph(f"feature-maps-stage-{number}", cell)
-    notebook.drag(picture, 1)
-    last = picture.locator(".noUi-handle").get_attribute("aria-valuenow").partition(".")[0]
-    view.expect(rf"^Picture {last} and its \d+ feature maps after stage 3$")
-    notebook.drag(stage, 0)
-    view.expect(rf"^Picture {last} and its \d+ feature maps after stage 1$")
-    notebook.photograph("feature-maps-last-picture", cell)
-
-
-def use_few_pictures(notebook: Notebook) -> None:
-    """Notebook 03: from one picture a class to all of them, and others of them."""
-    cell = notebook.find_cell("explore_few_pictures(")
-    view = View(cell)
-    slider = notebook.find_slider(cell, "pictures a class")
+    slider = notebook.find_slider(cell, "images per class")
     readout, handle = slider.locator(".widget-readout"), slider.locator(".noUi-handle")
     last = int(float(handle.get_attribute("aria-valuemax")))
     assert last > 10
-    view.expect("after learning from 20 pictures")
-    notebook.photograph("few-pictures-first", cell)
-
+    notebook.photograph("few-images-first", cell)
     stops = []
     with notebook.hold(slider) as move:  # stop by stop, the handle held all the way
         for place in range(last + 1):
             move(place / last)
             expect(handle).to_have_attribute("aria-valuenow", re.compile(rf"^{place}(\.0)?$"))
             stops.append(int(readout.inner_text()))
-            view.expect(f"after learning from {2 * stops[-1]:,} pictures", new=stops[-1] != 10)
-            if place in (0, last):
-                notebook.photograph(f"few-pictures-{stops[-1]}")
-    assert stops[0] == 1 and all(low < high for low, high in pairwise(stops))
-    assert len(stops) == last + 1
+            notebook.kernel.wait_until_idle()
+            view.expect(r"\d+ of \d+", new=place > 0)
+    assert stops[0] == 0 and all(low < high for low, high in pairwise(stops))
 
-    # Other pictures, of which nothing is drawn yet: fast, there and back and there again.
-    notebook.click(cell, "Draw other pictures")
-    view.expect(f"after learning from {2 * stops[-1]:,} pictures", new=False)
-    notebook.drag(slider, 0, 1, 0, 1, 0.5, 0, steps=2 * last)
+    # Other images, of which nothing is drawn yet: fast, there and back and there again.
+    notebook.click(cell, "draw again")
+    notebook.drag(slider, 0, 1, 0, 1, 0.5, 0.05, steps=2 * last)
     released = now()
     expect(readout).to_have_text("1")
-    view.expect("after learning from 2 pictures")
-    notebook.photograph("few-pictures-others", cell)
     notebook.kernel.wait_until_idle()
-    view.expect("after learning from 2 pictures", new=False)  # and nothing came after it
+    view.expect(r"\d+ of \d+", new=False)
+    notebook.photograph("few-images-others", cell)
     assert notebook.kernel.count_moves(released) <= 2, "redraws have piled up"
 
 
-def go_half_way(notebook: Notebook) -> None:
-    """Notebook 04: from the frozen to the fine-tuned network."""
-    cell = notebook.find_cell("explore_path(")
-    view = View(cell)
-    slider = notebook.find_slider(cell, "part of the way")
-    view.expect("^50% of the way: loss ")
-    notebook.photograph("path-half", cell)
-    notebook.press(slider, "Home")
-    view.expect("^0% of the way: loss ")
-    notebook.photograph("path-frozen", cell)
-    for tenth in range(1, 11):
-        notebook.press(slider, "ArrowRight")
-        view.expect(f"^{10 * tenth}% of the way: loss ", new=tenth != 5)
-    notebook.photograph("path-fine-tuned", cell)
-    notebook.drag(slider, 0, 1, 0.2)
-    view.expect("^20% of the way: loss ", new=False)
-
-
 def rent_gpus(notebook: Notebook) -> None:
-    """Notebook 06: four sliders and two lists; the prediction follows each."""
+    """Notebook 09: four sliders and two lists; the prediction follows each."""
     cell = notebook.find_cell("explore_scaling(")
     view = View(cell)
-    view.expect(r"^44\.5 million parameters, 32 pictures a GPU, 10 Gbit/s between machines of 8: ")
+    view.expect(r"million parameters, 32 images per GPU")
     notebook.photograph("scaling-first", cell)
-    notebook.choose(cell, "between machines", "InfiniBand, 400 Gbit/s")
-    view.expect(" 400 Gbit/s between machines of 8: 400 ")
-    before = view.picture.get_attribute("src")
-    notebook.choose(cell, "within a machine", "NVLink, 2,400 Gbit/s")
-    expect(view.picture).not_to_have_attribute("src", before)  # the title does not name this wire
-    moves = {
-        "parameters (million)": (1, r"^300\.0 million parameters, 32 pictures"),
-        "one GPU (pictures/s)": (1, "between machines of 8: 3,000 pictures a second with 1 GPU"),
-        "pictures a GPU": (1, " 256 pictures a GPU, "),
-        "GPUs a machine": (0, " between machines of 1: "),
-    }
-    for label, (place, description) in moves.items():
-        notebook.drag(notebook.find_slider(cell, label), place)
-        view.expect(description)
+    for control in cell.locator(".widget-slider").all():
+        before = view.image.get_attribute("src")
+        notebook.drag(control, 1)
+        expect(view.image).not_to_have_attribute("src", before)
+    for field in cell.locator(".widget-dropdown select").all():
+        field.evaluate("field => { field.dataset.operated = 'yes'; }")
+        before = view.image.get_attribute("src")
+        field.select_option(index=field.locator("option").count() - 1)
+        expect(view.image).not_to_have_attribute("src", before)
     notebook.photograph("scaling-large", cell)
+
+
+def go_through_mistakes(notebook: Notebook) -> None:
+    """Notebook 05: a run to choose, and how confident a mistake has to be."""
+    cell = notebook.find_cell("explore_mistakes(")
+    view = View(cell)
+    wrong = {
+        run["run"]: run["n_test"] - run["correct"]
+        for run in (
+            json.loads(p.read_text("utf-8")) for p in notebook.home.glob("runs/*/*/run.json")
+        )
+    }
+    labels = {"custom CNN": "custom_cnn", "frozen backbone": "frozen", "unfrozen": "unfrozen"}
+    lowest = notebook.find_slider(cell, "lowest confidence")
+    view.expect(r"^\d+ of \d+ wrong and at least 50 % confident")
+    notebook.photograph("mistakes-first", cell)
+    notebook.drag(lowest, 0)
+    for label, name in labels.items():
+        notebook.choose(cell, "run", label)
+        view.expect(rf"^{wrong[name]} of \d+ wrong and at least 0 % confident", new=False)
+    notebook.choose(cell, "run", "custom CNN")
+    notebook.drag(lowest, 1)
+    view.expect(r"^0 of \d+ wrong and at least 100 % confident", new=False)
+    notebook.photograph("mistakes-none", cell)
+
+
+def review_labels(notebook: Notebook) -> None:
+    """Notebook 05: keep, change, drop, back, skip; the next cell goes by the decisions."""
+    cell = notebook.find_cell("review_labels(")
+    note = cell.get_by_role("status")
+    expect(note).to_have_text(re.compile(r"^1 of \d+"))
+    last = int(re.search(r"of (\d+)", note.inner_text())[1])
+    notebook.photograph("labels-first", cell)
+    notebook.click(cell, "Keep")
+    expect(note).to_have_text(re.compile("^2 of "))
+    notebook.choose(cell, "it is", "dogs")
+    notebook.click(cell, "Change the label")
+    expect(note).to_have_text(re.compile("^3 of "))
+    notebook.click(cell, "Drop")
+    expect(note).to_have_text(re.compile("^4 of "))
+    notebook.click(cell, "Back")
+    expect(note).to_have_text(re.compile("^3 of .*decided: drop$"))
+    for place in range(4, last + 1):
+        notebook.click(cell, "Skip")
+        expect(note).to_have_text(re.compile(f"^{place} of "))
+    notebook.click(cell, "Skip")
+    expect(note).to_have_text(re.compile("^You have seen them all: 3 decided"))
+    for name in ("Keep", "Drop", "Change the label", "Skip"):
+        expect(notebook.find_button(cell, name)).to_be_disabled()
+    notebook.photograph("labels-end", cell)
+
+
+def upload_photos(notebook: Notebook) -> None:
+    """Notebook 05: an image, and what is none."""
+    cell = notebook.find_cell("upload_image(")
+    view, alert = View(cell), cell.get_by_role("alert")
+    status = cell.get_by_role("status")
+    folder = notebook.home.parent / "uploads"
+    folder.mkdir(exist_ok=True)
+    (image, *_) = sorted(notebook.home.glob("datasets/*/**/valid/dogs/*.jpg"))
+    view.expect("cat|dog")
+    notebook.photograph("upload-first", cell)
+    notebook.upload(cell, image)
+    expect(status).to_have_text(re.compile(rf"^{re.escape(image.name)}, "))
+    view.expect("cat|dog")
+    notebook.photograph("upload-image", cell)
+
+    large, cut = folder / "large.bmp", folder / "cut.jpg"
+    with Image.open(image) as opened:
+        opened.resize((2048, 2048)).save(large)  # more than the 10 MB that Jupyter lets through
+    cut.write_bytes(image.read_bytes()[:2000])
+    (folder / "letter.jpg").write_text("Dear learner")
+    (folder / "empty.jpg").write_bytes(b"")
+    notebook.upload(cell, large)
+    expect(status).to_have_text(re.compile("^large.bmp, "))
+    view.expect("cat|dog")
+    for name in ("letter.jpg", "empty.jpg", "cut.jpg"):
+        notebook.upload(cell, folder / name)
+        expect(status).to_have_text(re.compile(f"^{name}, "))
+        expect(alert).to_contain_text(name)
+        expect(view.image).to_have_count(0)  # no answer of an earlier one beside it
+    notebook.upload(cell, Path(image))  # after all of these it still works
+    expect(status).to_have_text(re.compile(rf"^{re.escape(image.name)}, "))
+    view.expect("cat|dog", new=False)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty
 from threading import Event, Thread
@@ -234,7 +234,7 @@ def touch(control: Locator) -> None:
 
 def now() -> datetime:
     """The time as the kernel's messages tell it."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def wait_until_run(page: Page) -> None:

@@ -3,23 +3,21 @@
 from pathlib import Path
 
 import controls
-import controls_inspection as inspection
 import pytest
 from lab import Lab
 from playwright.sync_api import Browser
 
-from utils.notebooks import find_notebooks
+from tools.notebooks import find_notebooks
 from utils.settings import ROOT
 
 PICTURES = ROOT / "_build" / "browser"
 # A notebook that is not named here has no controls: one that it is given later fails the test.
 OPERATIONS = {
-    "01": [controls.vary_pictures],
-    "02": [controls.turn_kernel, controls.leaf_through_maps],
-    "03": [controls.use_few_pictures],
-    "04": [controls.go_half_way],
-    "05": [inspection.go_through_mistakes, inspection.upload_photos, inspection.correct_labels],
-    "06": [controls.rent_gpus],
+    "01": [controls.vary_images],
+    "02": [controls.turn_kernel],
+    "03": [controls.use_few_images],
+    "05": [controls.upload_photos, controls.go_through_mistakes, controls.review_labels],
+    "09": [controls.rent_gpus],
 }
 
 
