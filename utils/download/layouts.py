@@ -170,7 +170,8 @@ def _read_parts(folder: Folder) -> Layout | None:
         for child in sorted(folder.full, key=lambda child: len(child.name)):
             classes = read_classes(child) if find_part(child.name) == part else None
             names = {simplify(name) for name in classes or {}}
-            if part not in found and (names if part == "train" else names & known):
+            is_part = len(names) > 1 if part == "train" else names & known
+            if part not in found and is_part:
                 found[part], known = (child, classes), known | names
     others = [child for child in folder.full if not find_part(child.name)]
     if "train" not in found or (len(found) == 1 and others and not found["train"][0].full):
@@ -203,7 +204,7 @@ def read_classes(folder: Folder) -> Classes | None:
     for path in folder.images:
         name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)
         named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append((path.name, path))
-    is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 3 * len(named)
+    is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 2 * len(named)
     if is_flat and 2 * len(folder.images) > len(folder.all_images):
         return dict(named)
     return {child.name: _list_below(child) for child in folder.folders} if folder.full else None
