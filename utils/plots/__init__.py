@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
-from utils.plots.images import show_images
-from utils.plots.style import (
+from utils.plots import house
+from utils.plots.house import (
     BLUE,
     GREY,
     HATCHES,
@@ -18,19 +18,10 @@ from utils.plots.style import (
     PERCENT,
     SKY,
     Drawing,
-    darken,
-    draw_arrow,
-    draw_box,
-    find_styles,
-    format_number,
     format_percent,
-    hide_axes,
-    label_ends,
-    make_axes,
-    shorten,
     styled,
-    write_plainly,
 )
+from utils.plots.images import show_images
 
 __all__ = ["Drawing", "show_images"]  # what notebooks use of the other rooms
 SHOWN_BARS = 6  # of many classes the three largest and the three smallest
@@ -48,25 +39,24 @@ def plot_counts(counts: dict[str, dict[str, int]], title: str = "Images per clas
         ranked = sorted(names, key=first.get, reverse=True)
         names = [*ranked[: SHOWN_BARS // 2], *ranked[-SHOWN_BARS // 2 :]]
         title = f"{title}: the largest and the smallest of {len(first)}"
-    figure, axes = make_axes(width=7.5, height=1 + 0.26 * len(names) * len(counts) + 0.3)
+    figure, axes = house.make_axes(width=7.5, height=1 + 0.26 * len(names) * len(counts) + 0.3)
     axis = axes[0, 0]
     high = 0.84 / len(counts)
     for number, (part, values) in enumerate(counts.items()):
         places = np.arange(len(names)) + (number - (len(counts) - 1) / 2) * high
         heights = [values.get(name, 0) for name in names]
-        colour, hatch = (BLUE, SKY, GREY, ORANGE)[number % 4], HATCHES[number % 4]
-        bars = axis.barh(
-            places, heights, high, label=part, color=colour, hatch=hatch, edgecolor="white"
-        )
+        look = {"color": (BLUE, SKY, GREY, ORANGE)[number % 4], "hatch": HATCHES[number % 4]}
+        bars = axis.barh(places, heights, high, label=part, edgecolor="white", **look)
         axis.bar_label(bars, [f"{value:,}" for value in heights], padding=3, fontsize=11)
-    axis.set_yticks(range(len(names)), [shorten(name, 30) for name in names])
+    axis.set_yticks(range(len(names)), [house.shorten(name, 30) for name in names])
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.set_xlabel("images")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     axis.set_title(title)
     spoken = (
-        f"{part}: " + ", ".join(f"{values.get(name, 0):,} {shorten(name, 40)}" for name in names)
+        f"{part}: "
+        + ", ".join(f"{values.get(name, 0):,} {house.shorten(name, 40)}" for name in names)
         for part, values in counts.items()
     )
     return Drawing(figure, f"{title}. {'; '.join(spoken)}")
@@ -78,34 +68,28 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
 
     Each history has the lists that `fit` returns; the last value stands at each line's end.
     """
-    figure, axes = make_axes(1, 2, 9, 3.8)
+    figure, axes = house.make_axes(1, 2, 9, 3.8)
     for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
         ends = []
         write = format_percent if quantity == "accuracy" else "{:.2f}".format
-        for style, history in zip(find_styles(list(histories)), histories.values(), strict=True):
+        for style, history in zip(
+            house.find_styles(list(histories)), histories.values(), strict=True
+        ):
             for part, dash in (("train", "--"), ("validation", "-")):
                 values = history[f"{part}_{quantity}"]
                 epochs = range(1, len(values) + 1)
                 name = "training" if part == "train" else part
-                axis.plot(
-                    epochs,
-                    values,
-                    dash,
-                    label=f"{style.label}, {name}" if style.label else name,
-                    color=style.colour,
-                    marker=style.marker,
-                    markersize=5,
-                )
+                label = f"{style.label}, {name}" if style.label else name
+                look = {"color": style.colour, "marker": style.marker, "markersize": 5}
+                axis.plot(epochs, values, dash, label=label, **look)
                 if len(values):
                     ends.append((epochs[-1], values[-1], write(values[-1]), style.colour))
         axis.set(xlabel="epoch", title=quantity)
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
-        label_ends(axis, ends)
+        house.label_ends(axis, ends)
     axes[0, 1].yaxis.set_major_formatter(PERCENT)
-    columns = 2 if len(histories) > 1 else 4
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=columns
-    )
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2)
     if title:
         figure.suptitle(title)
     spoken = [
@@ -114,7 +98,9 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
         f"{history['validation_loss'][-1]:.2f}, training accuracy "
         f"{format_percent(history['train_accuracy'][-1])}, validation accuracy "
         f"{format_percent(history['validation_accuracy'][-1])}"
-        for style, history in zip(find_styles(list(histories)), histories.values(), strict=True)
+        for style, history in zip(
+            house.find_styles(list(histories)), histories.values(), strict=True
+        )
         if history["validation_accuracy"]
     ]
     return Drawing(figure, f"{title or 'Loss and accuracy by epoch'}: {'; '.join(spoken)}")
@@ -129,9 +115,9 @@ def plot_bars(
     highlight: str = "",
 ) -> Drawing:
     """Horizontal bars of named numbers in one colour, but for the one that is talked about."""
-    figure, axes = make_axes(width=7.5, height=1.2 + 0.36 * len(values))
+    figure, axes = house.make_axes(width=7.5, height=1.2 + 0.36 * len(values))
     axis = axes[0, 0]
-    names = [shorten(name, 40) for name in values]
+    names = [house.shorten(name, 40) for name in values]
     colours = [ORANGE if name == highlight else BLUE for name in values]
     bars = axis.barh(range(len(names)), list(values.values()), 0.7, color=colours)
     written = [form.format(value).replace("%", " %") for value in values.values()]
@@ -158,26 +144,26 @@ def plot_dots(
     For numbers on a log scale, where the length of a bar would mean nothing.
     """
     names = list(next(iter(groups.values())))
-    figure, axes = make_axes(width=7.5, height=1.6 + 0.36 * len(names))
+    figure, axes = house.make_axes(width=7.5, height=1.6 + 0.36 * len(names))
     axis = axes[0, 0]
-    for style, values in zip(find_styles(list(groups)), groups.values(), strict=True):
+    for style, values in house.zip_styles(groups):
         numbers = [values[name] for name in names]
         look = {"color": style.colour, "marker": style.marker, "markersize": 9}
         axis.plot(numbers, range(len(names)), linestyle="", label=style.label, **look)
-    axis.set_yticks(range(len(names)), [shorten(name, 30) for name in names])
+    axis.set_yticks(range(len(names)), [house.shorten(name, 30) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(axis="y", color="0.85")
     axis.set_axisbelow(True)
     if log:
         axis.set_xscale("log")
-        write_plainly(axis.xaxis)
+        house.write_plainly(axis.xaxis)
         label = f"{label} (log scale)"
     axis.margins(x=0.1)
     axis.set(xlabel=label, title=title)
     if len(groups) > 1:
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     spoken = "; ".join(
-        f"{group}: " + ", ".join(f"{name} {format_number(values[name])}" for name in names)
+        f"{group}: " + ", ".join(f"{name} {house.format_number(values[name])}" for name in names)
         for group, values in groups.items()
     )
     return Drawing(figure, f"{title or label}. {spoken}")
@@ -193,11 +179,11 @@ def plot_lines(
     percent: bool = True,
 ) -> Drawing:
     """Named lines: (x, y) or (x, y, low, high) with a band; `log` names the axes on a log scale."""
-    figure, axes = make_axes(width=7.5, height=4)
+    figure, axes = house.make_axes(width=7.5, height=4)
     axis = axes[0, 0]
-    write = format_percent if percent else format_number
+    write = format_percent if percent else house.format_number
     spoken = []
-    for style, (x, y, *band) in zip(find_styles(list(lines)), lines.values(), strict=True):
+    for style, (x, y, *band) in house.zip_styles(lines):
         marker = style.marker if len(x) <= 40 else ""
         look = {"color": style.colour, "ls": style.dash, "marker": marker, "markersize": 5}
         axis.plot(x, y, label=style.label, **look)
@@ -206,12 +192,12 @@ def plot_lines(
         spoken.append(f"{style.label} from {write(y[0])} to {write(y[-1])}")
     if "x" in log:
         axis.set_xscale("log")
-        write_plainly(axis.xaxis)
+        house.write_plainly(axis.xaxis)
     elif all(isinstance(x, int) for line in lines.values() for x in line[0]):
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
     if "y" in log:
         axis.set_yscale("log")
-        write_plainly(axis.yaxis)
+        house.write_plainly(axis.yaxis)
     if percent:
         axis.yaxis.set_major_formatter(PERCENT)
     axis.set(xlabel=x_label, ylabel=y_label, title=title)
@@ -230,30 +216,27 @@ def plot_intervals(
     """
     from utils.claims import find_interval  # not above: it imports torch
 
-    figure, axes = make_axes(width=7.5, height=1.2 + 0.5 * len(rows) + 0.3 * bool(title))
+    figure, axes = house.make_axes(width=7.5, height=1.2 + 0.5 * len(rows) + 0.3 * bool(title))
     axis = axes[0, 0]
     spoken = []
-    for place, (style, row) in enumerate(zip(find_styles(list(rows)), rows.values(), strict=True)):
+    for place, (style, row) in enumerate(
+        zip(house.find_styles(list(rows)), rows.values(), strict=True)
+    ):
         value, low, high = row if len(row) == 3 else (row[0] / row[1], *find_interval(*row))
         error = [[max(0, value - low)], [max(0, high - value)]]
         look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
         axis.errorbar(value, place, xerr=error, **look)
-        axis.annotate(
-            format_percent(value),
-            (value, place),
-            (0, 9),
-            textcoords="offset points",
-            ha="center",
-            fontsize=11,
-        )
+        house.note(axis, format_percent(value), (value, place), (0, 9), ha="center")
         counted = f", {row[0]:,} of {row[1]:,}" if len(row) == 2 else ""
         interval = f"{format_percent(low)} to {format_percent(high)}"
         spoken.append(f"{style.label} {format_percent(value)} ({interval}{counted})")
     if chance is not None:
         axis.axvline(chance, color="black", ls=":", lw=1.5)
-        axis.annotate("chance ", (chance, len(rows) - 0.55), ha="left", fontsize=11)
+        house.note(axis, " chance", (chance, len(rows) - 0.55))
         spoken.append(f"chance {format_percent(chance)}")
-    axis.set_yticks(range(len(rows)), [shorten(s.label, 40) for s in find_styles(list(rows))])
+    axis.set_yticks(
+        range(len(rows)), [house.shorten(s.label, 40) for s in house.find_styles(list(rows))]
+    )
     axis.set_ylim(len(rows) - 0.4, -0.8)
     axis.margins(x=0.08)
     axis.xaxis.set_major_formatter(PERCENT)
@@ -264,28 +247,23 @@ def plot_intervals(
 @styled
 def plot_comparison(runs: Sequence) -> Drawing:
     """Test accuracy with its interval against seconds of training, a point for each `runs.Run`."""
-    figure, axes = make_axes(width=7.5, height=4)
+    figure, axes = house.make_axes(width=7.5, height=4)
     axis = axes[0, 0]
     spoken = []
-    for style, run in zip(find_styles([run.run for run in runs]), runs, strict=True):
+    for style, run in zip(house.find_styles([run.run for run in runs]), runs, strict=True):
         (low, high), accuracy, seconds = run.interval, run.test_accuracy, run.seconds
         error = [[max(0, accuracy - low)], [max(0, high - accuracy)]]
         look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
         axis.errorbar(seconds, accuracy, error, **look)
-        note = f"{format_percent(accuracy)} in {format_number(seconds)} s"
-        axis.annotate(
-            f"{style.label}\n{note}",
-            (seconds, accuracy),
-            (10, -6),
-            textcoords="offset points",
-            va="top",
-            fontsize=11,
-            color=darken(style.colour),
+        text = f"{format_percent(accuracy)} in {house.format_number(seconds)} s"
+        ink = house.darken(style.colour)
+        house.note(
+            axis, f"{style.label}\n{text}", (seconds, accuracy), (10, -6), va="top", color=ink
         )
         interval = f"{format_percent(low)} to {format_percent(high)}"
-        spoken.append(f"{style.label} {note} (95 % interval {interval})")
+        spoken.append(f"{style.label} {text} (95 % interval {interval})")
     axis.set_xscale("log")
-    write_plainly(axis.xaxis)
+    house.write_plainly(axis.xaxis)
     axis.margins(x=0.3, y=0.2)
     axis.set_ylim(top=min(1.01, axis.get_ylim()[1]))
     axis.yaxis.set_major_formatter(PERCENT)
@@ -309,25 +287,25 @@ def plot_four_boxes(current: int | None = None) -> Drawing:
 
     What notebook `current` (1 to 4) does is coloured; 01 and 02 stand below, beside the way.
     """
-    figure, axes = make_axes(width=9, height=2.7)
+    figure, axes = house.make_axes(width=9, height=2.7)
     axis = axes[0, 0]
     axis.set(xlim=(0, 18), ylim=(-1.5, 3.6))
-    hide_axes(axis)
+    house.hide_axes(axis)
     spoken = []
     for place, (name, detail, notebook) in enumerate(BOXES):
         middle = 2.1 + 4.6 * place
         colour = ORANGE if notebook == current else GREY
-        draw_box(axis, (middle, 2), (3.9, 2.9), "", colour)
+        house.draw_box(axis, (middle, 2), (3.9, 2.9), "", colour)
         axis.text(middle, 2.95, name, ha="center", va="center", weight="bold")
         axis.text(middle, 1.95, detail, ha="center", va="center", fontsize=11)
         axis.text(middle, 0.9, f"notebook {notebook:02}", ha="center", va="center", fontsize=11)
         if place:
-            draw_arrow(axis, [(middle - 2.6, 2), (middle - 2, 2)])
+            house.draw_arrow(axis, [(middle - 2.6, 2), (middle - 2, 2)])
         spoken.append(f"{name} (notebook {notebook:02})")
     for place, (name, notebook) in enumerate(BESIDE):
         colour = ORANGE if notebook == current else GREY
         middle = 4.4 + 9.2 * place
-        draw_box(axis, (middle, -0.8), (8.5, 1), f"{name} · notebook {notebook:02}", colour)
+        house.draw_box(axis, (middle, -0.8), (8.5, 1), f"{name} · notebook {notebook:02}", colour)
     here = f". You are in notebook {current:02}" if current else ""
     return Drawing(
         figure,

@@ -5,21 +5,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from utils.plots.style import (
+from utils.plots import house
+from utils.plots.house import (
     BLUE,
     COLOURS,
     GREEN,
     GREY,
     ORANGE,
-    PERCENT,
     PURPLE,
     Drawing,
-    darken,
-    draw_arrow,
-    draw_box,
     format_percent,
-    hide_axes,
-    make_axes,
     styled,
 )
 
@@ -27,11 +22,11 @@ from utils.plots.style import (
 @styled
 def draw_data_parallel() -> Drawing:
     """One step of two processes: two halves of a batch, one average, the same weights."""
-    figure, axes = make_axes(width=9.4, height=4.3)
+    figure, axes = house.make_axes(width=9.4, height=4.3)
     axis = axes[0, 0]
-    hide_axes(axis)
+    house.hide_axes(axis)
     axis.set(xlim=(0, 19), ylim=(0, 7.4), title="One step, shared by two processes")
-    draw_box(axis, (1.5, 3.7), (2.7, 2.2), "batch of\n32 images", GREY)
+    house.draw_box(axis, (1.5, 3.7), (2.7, 2.2), "batch of\n32 images", GREY)
     for number, middle in enumerate((5.6, 1.8)):
         colour = COLOURS[number]
         frame = FancyBboxPatch(
@@ -46,18 +41,18 @@ def draw_data_parallel() -> Drawing:
         )
         axis.add_patch(frame)
         name = f"process {number}"
-        axis.text(3.95, middle + 0.98, name, color=darken(colour), fontsize=11, va="center")
-        draw_box(axis, (5.2, middle), (2.2, 1.3), "16 of the\nimages", colour)
-        draw_box(axis, (8.7, middle), (3.2, 1.3), "the network,\nthe same weights", colour)
-        draw_box(axis, (12.2, middle), (2.1, 1.3), "its own\ngradients", colour)
-        draw_box(axis, (17.1, middle), (3, 1.3), "the same step,\nagain the same", colour)
-        draw_arrow(axis, [(2.95, 3.7 + (middle - 3.7) * 0.35), (4.05, middle)])
-        draw_arrow(axis, [(6.35, middle), (7.05, middle)])
-        draw_arrow(axis, [(10.35, middle), (11.1, middle)])
+        axis.text(3.95, middle + 0.98, name, color=house.darken(colour), fontsize=11, va="center")
+        house.draw_box(axis, (5.2, middle), (2.2, 1.3), "16 of the\nimages", colour)
+        house.draw_box(axis, (8.7, middle), (3.2, 1.3), "the network,\nthe same weights", colour)
+        house.draw_box(axis, (12.2, middle), (2.1, 1.3), "its own\ngradients", colour)
+        house.draw_box(axis, (17.1, middle), (3, 1.3), "the same step,\nagain the same", colour)
+        house.draw_arrow(axis, [(2.95, 3.7 + (middle - 3.7) * 0.35), (4.05, middle)])
+        house.draw_arrow(axis, [(6.35, middle), (7.05, middle)])
+        house.draw_arrow(axis, [(10.35, middle), (11.1, middle)])
         near = 3.7 + (0.5 if middle > 3.7 else -0.5)
-        draw_arrow(axis, [(12.6, middle + (near - middle) * 0.42), (13.6, near)])
-        draw_arrow(axis, [(14.8, near), (15.8, middle + (near - middle) * 0.4)])
-    draw_box(axis, (14.2, 3.7), (4.2, 0.9), "all-reduce: the average", GREEN)
+        house.draw_arrow(axis, [(12.6, middle + (near - middle) * 0.42), (13.6, near)])
+        house.draw_arrow(axis, [(14.8, near), (15.8, middle + (near - middle) * 0.4)])
+    house.draw_box(axis, (14.2, 3.7), (4.2, 0.9), "all-reduce: the average", GREEN)
     return Drawing(
         figure,
         "A batch of 32 images goes in halves to two processes. Each has the same network, computes "
@@ -72,10 +67,12 @@ def plot_deal(epochs: dict[str, list[list[int]]], title: str) -> Drawing:
 
     A row that is dealt for the second time has a frame.
     """
-    figure, axes = make_axes(1, len(epochs), 9.4, 0.9 + 0.5 * len(next(iter(epochs.values()))))
+    figure, axes = house.make_axes(
+        1, len(epochs), 9.4, 0.9 + 0.5 * len(next(iter(epochs.values())))
+    )
     spoken = []
     for axis, (name, orders) in zip(axes[0], epochs.items(), strict=True):
-        hide_axes(axis)
+        house.hide_axes(axis)
         dealt: set[int] = set()
         for place in range(max(map(len, orders))):
             for rank, order in enumerate(orders):
@@ -119,17 +116,15 @@ def plot_scaling(
     title: str,
 ) -> Drawing:
     """Images per second by number of GPUs beside the ideal; what a step is made of."""
-    figure, axes = make_axes(1, 2, 9, 4.2)
+    figure, axes = house.make_axes(1, 2, 9, 4.2)
     left, right = axes[0]
     ideal = [speeds[0] * count / gpus[0] for count in gpus]
     left.plot(gpus, ideal, ":", color=GREY, label="as many times as fast")
     left.plot(gpus, speeds, "o-", color=BLUE, markersize=5, label="predicted")
     left.set_xscale("log", base=2)
     left.set_yscale("log")
-    for axis, ticks in ((left.xaxis, gpus), (left.yaxis, list_round_numbers(speeds[0], ideal[-1]))):
-        axis.set_ticks(ticks)
-        axis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
-        axis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    left.set_xticks(gpus, list(map(str, gpus)))
+    house.write_plainly(left.yaxis)
     left.set(xlabel="GPUs", ylabel="images per second")
     left.legend()
     share = format_percent(round(speeds[-1] / ideal[-1], 2))
@@ -147,36 +142,3 @@ def plot_scaling(
         f"{title}: {speeds[0]:,.0f} images per second with {gpus[0]} GPU, {speeds[-1]:,.0f} with "
         f"{gpus[-1]}, {share} of the ideal. {spoken}",
     )
-
-
-def list_round_numbers(low: float, high: float) -> list[int]:
-    """1, 2 and 5 times powers of ten between both, as people count; every third of many."""
-    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    numbers = [round(step * 10**power) for power in powers for step in (1, 2, 5)]
-    return [number for number in numbers if low / 1.5 <= number <= high * 1.5]
-
-
-@styled
-def plot_published(predicted: dict[str, float], published: dict[str, float]) -> Drawing:
-    """Scaling efficiencies in 0..1 as predicted and as somebody measured them."""
-    figure, axes = make_axes(width=8.5, height=1.4 + 0.55 * len(predicted))
-    axis = axes[0, 0]
-    places = np.arange(len(predicted))
-    rows = ((-0.18, predicted, "predicted", BLUE), (0.18, published, "published", ORANGE))
-    for shift, values, label, colour in rows:
-        look = {"color": colour, "hatch": "" if shift < 0 else "///", "edgecolor": "white"}
-        bars = axis.barh(places + shift, list(values.values()), 0.34, label=label, **look)
-        texts = [format_percent(round(value, 2)) for value in values.values()]
-        axis.bar_label(bars, texts, padding=3, fontsize=11)
-    axis.set_yticks(places, list(predicted))
-    axis.invert_yaxis()
-    axis.set_xlim(0, 1.12)
-    axis.xaxis.set_major_formatter(PERCENT)
-    axis.set_xlabel("scaling efficiency")
-    figure.legend(loc="outside upper right", ncols=2)
-    spoken = "; ".join(
-        f"{name} {format_percent(round(predicted[name], 2))} predicted, "
-        f"{format_percent(round(published[name], 2))} published"
-        for name in predicted
-    )
-    return Drawing(figure, f"Scaling efficiency: {spoken}")

@@ -5,21 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from utils.plots import house
+from utils.plots.house import BLUE, GREY, PERCENT, Drawing, format_percent, styled
 from utils.plots.images import SHEET, find_font, stack, tile, to_image
-from utils.plots.style import (
-    BLUE,
-    GREY,
-    PERCENT,
-    Drawing,
-    find_styles,
-    format_percent,
-    hide_axes,
-    label_ends,
-    list_class_styles,
-    make_axes,
-    shorten,
-    styled,
-)
 
 SHOWN_USED, SHOWN_WRONG = 24, 8  # images of a head's report
 
@@ -28,21 +16,21 @@ SHOWN_USED, SHOWN_WRONG = 24, 8  # images of a head's report
 def plot_guesses(images: Sequence, guesses: Sequence[Sequence[tuple[str, float]]]) -> Drawing:
     """Each image above a bar for each of its (name, probability in 0..1), the largest first."""
     rows = max(map(len, guesses))
-    figure, axes = make_axes(2, len(images), 9, 9 / len(images) + 0.34 * rows)
+    figure, axes = house.make_axes(2, len(images), 9, 9 / len(images) + 0.34 * rows)
     figure.get_layout_engine().set(h_pad=0.02, w_pad=0.04)
     spoken = []
     for number, (image, named) in enumerate(zip(images, guesses, strict=True)):
         above, below = axes[:, number]
         above.imshow(np.asarray(to_image(image)))
-        hide_axes(above)
+        house.hide_axes(above)
         values = [value for _, value in named]
         below.barh(range(len(named)), values, 0.86, color=BLUE, alpha=0.3)
         for place, (name, value) in enumerate(named):
-            text = f"{value:.0%} {shorten(name, 72 // len(images))}".replace("%", " %")
+            text = f"{value:.0%} {house.shorten(name, 72 // len(images))}".replace("%", " %")
             below.text(0.01, place, text, va="center", fontsize=11)
         below.set(xlim=(0, 1), ylim=(rows - 0.5, -0.5))
-        hide_axes(below)
-        listed = ", ".join(f"{name} {value:.0%}" for name, value in named)
+        house.hide_axes(below)
+        listed = ", ".join(f"{name} {100 * value:.0f} %" for name, value in named)
         spoken.append(f"image {number + 1}: {listed}")
     return Drawing(figure, f"What the network answers: {'; '.join(spoken)}", photographic=True)
 
@@ -53,7 +41,7 @@ def plot_drift(drifts: dict[str, Sequence[float]], title: str = "") -> Drawing:
 
     `drifts` are the distances of every channel of all layers, in standard deviations.
     """
-    figure, axes = make_axes(1, len(drifts), 9, 3.2)
+    figure, axes = house.make_axes(1, len(drifts), 9, 3.2)
     spoken = []
     for axis, (name, values) in zip(axes[0], drifts.items(), strict=True):
         values = np.asarray(values, dtype=float)
@@ -80,13 +68,13 @@ def plot_maps(
 
     Of many classes the six largest have colours and markers; all others are grey.
     """
-    figure, axes = make_axes(1, len(maps), 9, 9 / len(maps) + 0.7)
-    groups = list_class_styles(labels, class_names)
+    figure, axes = house.make_axes(1, len(maps), 9, 9 / len(maps) + 0.7)
+    groups = house.list_class_styles(labels, class_names)
     for axis, (name, points) in zip(axes[0], maps.items(), strict=True):
         for rows, style in groups:
             look = {"marker": style.marker, "color": style.colour, "label": style.label}
             axis.scatter(*np.asarray(points)[rows].T, s=26, alpha=0.65, lw=0, **look)
-        axis.set(xticks=[], yticks=[], title=shorten(name, 30))
+        axis.set(xticks=[], yticks=[], title=house.shorten(name, 30))
         axis.set_xlabel((notes or {}).get(name, ""), fontsize=11)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     spoken = "; ".join(f"{name} {(notes or {}).get(name, '')}".strip() for name in maps)
@@ -103,18 +91,19 @@ def plot_few_images(
     A line is (counts, accuracies) or (counts, accuracies, lows, highs), with counts on a log
     scale; `levels` are named accuracies that took no training image.
     """
-    figure, axes = make_axes(width=9, height=4.6)
+    figure, axes = house.make_axes(width=9, height=4.6)
     axis = axes[0, 0]
     ends, spoken = [], []
     last = max(max(line[0]) for line in lines.values())
-    for style, (counts, accuracies, *band) in zip(
-        find_styles(list(lines)), lines.values(), strict=True
-    ):
+    for style, (counts, accuracies, *band) in house.zip_styles(lines):
         look = {"marker": style.marker, "markersize": 7, "color": style.colour, "ls": style.dash}
         axis.plot(counts, accuracies, **look)
         if band:
             axis.fill_between(counts, *band, color=style.colour, alpha=0.15, lw=0)
-        first, end = format_percent(float(accuracies[0])), format_percent(float(accuracies[-1]))
+        first, end = (
+            format_percent(float(accuracies[0])),
+            format_percent(float(accuracies[-1])),
+        )
         ends.append((last, float(accuracies[-1]), f"{style.label}, {end}", style.colour))
         spoken.append(f"{style.label} from {first} at {counts[0]} to {end} at {counts[-1]}")
     for name, level in levels.items():
@@ -128,7 +117,7 @@ def plot_few_images(
     axis.minorticks_off()
     axis.yaxis.set_major_formatter(PERCENT)
     axis.set(xlabel="training images per class (log scale)", ylabel="accuracy", title=title)
-    label_ends(axis, ends)
+    house.label_ends(axis, ends)
     return Drawing(figure, f"{title} Accuracy by training images per class: {'; '.join(spoken)}")
 
 
@@ -153,7 +142,7 @@ def draw_head_report(
     interval = f"95 % interval {format_percent(low)} to {format_percent(high)}"
     bars = draw_level_bars({"this head": correct / seen, **levels}, (low, high))
     parts = [f"# {head}", f"{interval}, {correct:,} of {seen:,} validation images", bars]
-    names = [shorten(name, 30) for name in used]
+    names = [house.shorten(name, 30) for name in used]
     room = max(1, SHOWN_USED // len(used))
     shown = [image for images in used.values() for image in list(images)[:room]][:SHOWN_USED]
     if shown:
@@ -183,7 +172,7 @@ def draw_level_bars(levels: dict[str, float], interval: tuple[float, float]) -> 
 
     for row, (name, share) in enumerate(levels.items()):
         top = 2 + row * high
-        pen.text((0, top), shorten(name, 36), "black", find_font())
+        pen.text((0, top), house.shorten(name, 36), "black", find_font())
         pen.rectangle((left, top, place(share), top + high - 6), "#BBBBBB" if row else BLUE)
         end = place(max(share, 0 if row else interval[1])) + 8
         pen.text((end, top), format_percent(share), "black", find_font())

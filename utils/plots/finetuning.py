@@ -6,20 +6,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from utils.plots import house
+from utils.plots.house import COLOURS, GREY, HATCHES, PERCENT, Drawing, format_percent, styled
 from utils.plots.images import SHEET, TEXT, find_font, stack, tile
-from utils.plots.style import (
-    COLOURS,
-    GREY,
-    HATCHES,
-    PERCENT,
-    Drawing,
-    find_styles,
-    format_percent,
-    label_ends,
-    make_axes,
-    styled,
-    write_plainly,
-)
 
 
 @styled
@@ -34,7 +23,7 @@ def plot_two_by_two(
     A column for each rate, a colour and marker for each way with the statistics; `reference` is a
     named accuracy to compare with, such as the frozen network's.
     """
-    figure, axes = make_axes(width=7.5, height=4)
+    figure, axes = house.make_axes(width=7.5, height=4)
     axis = axes[0, 0]
     ways = list(next(iter(accuracies.values())))
     spoken = []
@@ -47,10 +36,7 @@ def plot_two_by_two(
             look = {"color": colour, "marker": marker, "markersize": 9}
             axis.plot(across, values, ls="", label=label, alpha=0.85, **look)
             mean = format_percent(float(np.mean(values)))
-            below = (middle, min(values))
-            axis.annotate(
-                mean, below, (0, -20), textcoords="offset points", ha="center", fontsize=11
-            )
+            house.note(axis, mean, (middle, min(values)), (0, -20), ha="center")
             listed = ", ".join(map(format_percent, values))
             spoken.append(f"{rate}, {way}: {listed}")
     marks = {"chance": chance} | ({reference[0]: reference[1]} if reference else {})
@@ -65,7 +51,7 @@ def plot_two_by_two(
     axis.yaxis.set_major_formatter(PERCENT)
     axis.set(ylabel="accuracy", title=title)
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
-    label_ends(axis, ends)
+    house.label_ends(axis, ends)
     return Drawing(figure, f"{title or 'Accuracy by rate and statistics'}: {'; '.join(spoken)}")
 
 
@@ -115,18 +101,20 @@ def plot_memory(
     rows: dict[str, dict[str, float]], title: str = "Memory kept for the backward pass"
 ) -> Drawing:
     """Bytes by network and purpose, as bars of several parts, in megabytes."""
-    figure, axes = make_axes(width=8, height=1.9 + 0.5 * len(rows))
+    figure, axes = house.make_axes(width=8, height=1.9 + 0.5 * len(rows))
     axis = axes[0, 0]
     left = dict.fromkeys(rows, 0.0)
     for number, purpose in enumerate(next(iter(rows.values()))):
         values = [row[purpose] / 1e6 for row in rows.values()]
-        look = {"color": COLOURS[number], "hatch": HATCHES[number % 4], "edgecolor": "white"}
+        look = {
+            "color": COLOURS[number],
+            "hatch": HATCHES[number % 4],
+            "edgecolor": "white",
+        }
         axis.barh(list(rows), values, left=list(left.values()), label=purpose, **look)
         left = {name: left[name] + value for name, value in zip(rows, values, strict=True)}
     for place, total in enumerate(left.values()):
-        axis.annotate(
-            f"{total:,.0f} MB", (total, place), (5, 0), textcoords="offset points", va="center"
-        )
+        house.note(axis, f"{total:,.0f} MB", (total, place), (5, 0), va="center")
     axis.invert_yaxis()
     axis.margins(x=0.18)
     axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
@@ -150,7 +138,7 @@ def plot_range_test(
     marks: dict[str, float],
 ) -> Drawing:
     """Loss of each batch and its running mean against the rate, with named rates marked."""
-    figure, axes = make_axes(width=7.5, height=3.8)
+    figure, axes = house.make_axes(width=7.5, height=3.8)
     axis = axes[0, 0]
     axis.plot(rates, losses, "o", color=GREY, markersize=4, alpha=0.6, label="each batch")
     axis.plot(rates, smoothed, color=COLOURS[0], label="running mean")
@@ -158,7 +146,7 @@ def plot_range_test(
         colour, dash = COLOURS[number + 2], ("--", ":")[number % 2]
         axis.axvline(rate, color=colour, ls=dash, label=f"{name}: {rate:.2g}")
     axis.set(xlabel="learning rate (log scale)", ylabel="loss", xscale="log")
-    write_plainly(axis.xaxis)
+    house.write_plainly(axis.xaxis)
     axis.set_title("Range test: the loss while the steps grow")
     axis.legend(loc="upper left")
     spoken = ", ".join(f"{name} at {rate:.2g}" for name, rate in marks.items())
@@ -177,11 +165,11 @@ def plot_seeds(
     percent: bool = False,
 ) -> Drawing:
     """A quantity by epoch: for each name its seeds as thin lines, and their mean as a thick one."""
-    figure, axes = make_axes(width=7.5, height=4)
+    figure, axes = house.make_axes(width=7.5, height=4)
     axis = axes[0, 0]
     write = format_percent if percent else "{:.3g}".format
     ends, spoken = [], []
-    for style, seeds in zip(find_styles(list(runs)), runs.values(), strict=True):
+    for style, seeds in house.zip_styles(runs):
         values = np.asarray(seeds, dtype=float)
         epochs = range(1, values.shape[1] + 1)
         axis.plot(epochs, values.T, color=style.colour, lw=0.9, alpha=0.7)
@@ -200,25 +188,5 @@ def plot_seeds(
     axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
     axis.margins(y=0.1)
     axis.set(xlabel="epoch", ylabel=label, title="Thin: one seed each. Thick: their mean")
-    label_ends(axis, ends)
+    house.label_ends(axis, ends)
     return Drawing(figure, f"{label} by epoch, several seeds: {'; '.join(spoken)}")
-
-
-@styled
-def plot_path(paths: dict[str, tuple[Sequence, Sequence, Sequence]]) -> Drawing:
-    """Accuracy and loss of averaged weights: (shares of the way, accuracies, losses) by name."""
-    figure, axes = make_axes(1, 2, 9, 3.6)
-    spoken = []
-    for style, (shares, *both) in zip(find_styles(list(paths)), paths.values(), strict=True):
-        look = {"color": style.colour, "marker": style.marker, "ls": style.dash}
-        for axis, values in zip(axes[0], both, strict=True):
-            axis.plot(shares, values, markersize=5, label=style.label, **look)
-        triples = zip(shares, *both, strict=True)
-        listed = (f"{format_percent(a)} and {b:.3g} at {s:g}" for s, a, b in triples)
-        spoken.append(f"{style.label}: {', '.join(listed)}")
-    for axis, quantity in zip(axes[0], ("accuracy", "loss"), strict=True):
-        axis.set(xlabel="0: frozen … 1: fine-tuned", title=f"validation {quantity}")
-    axes[0, 0].yaxis.set_major_formatter(PERCENT)
-    if len(paths) > 1:
-        axes[0, 1].legend()
-    return Drawing(figure, f"Accuracy and loss of averaged weights: {'; '.join(spoken)}")

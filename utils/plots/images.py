@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from utils.plots.style import Drawing, shorten
+from utils.plots.house import Drawing, shorten
 
 SHEET = 1056  # pixels across, which fits JupyterLab's page on a projector
 LARGEST_TILE = 240

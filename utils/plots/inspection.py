@@ -6,22 +6,9 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
+from utils.plots import house, plot_bars
+from utils.plots.house import BLUE, GREEN, GREY, PERCENT, RED, Drawing, format_percent, styled
 from utils.plots.images import to_image
-from utils.plots.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    PERCENT,
-    RED,
-    SHOWN_CLASSES,
-    Drawing,
-    find_styles,
-    format_percent,
-    hide_axes,
-    make_axes,
-    shorten,
-    styled,
-)
 
 HEAT = "magma"  # its lightness rises with the value, so it reads in grey, too
 SHOWN_CONFUSIONS = 10
@@ -32,7 +19,7 @@ def draw_map(axis: matplotlib.axes.Axes, heat) -> matplotlib.image.AxesImage:
     """A map [H, W], 0 or more, as colours from 0 to its own largest value."""
     heat = np.asarray(heat.detach().cpu() if hasattr(heat, "detach") else heat, dtype=float)
     heat = heat.clip(0)
-    hide_axes(axis)
+    house.hide_axes(axis)
     shown = heat / max(heat.max(), 1e-9)
     return axis.imshow(shown, cmap=HEAT, vmin=0, vmax=1, interpolation="bilinear")
 
@@ -52,7 +39,7 @@ def show_maps(
     columns = min(3, len(images))
     rows = -(-len(images) // columns)
     tall = 8.2 / (2 * columns) + 0.35 * bool(len(titles))
-    figure, axes = make_axes(rows, 2 * columns, 9, rows * tall + 0.4 * bool(title) + 0.2)
+    figure, axes = house.make_axes(rows, 2 * columns, 9, rows * tall + 0.4 * bool(title) + 0.2)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04)
     for axis in axes.flat:
         axis.axis("off")
@@ -66,7 +53,7 @@ def show_maps(
             mark, colour = "", "black"
             if len(correct):
                 mark, colour = ("✔ ", "#006E50") if correct[number] else ("✘ ", "#A84400")
-            text = shorten(f"{mark}{titles[number]}", 66 // columns)
+            text = house.shorten(f"{mark}{titles[number]}", 66 // columns)
             left.set_title(text, fontsize=12, color=colour, loc="left")
             wrong = " (wrong)" if len(correct) and not correct[number] else ""
             words.append(f"{titles[number]}{wrong}")
@@ -89,15 +76,14 @@ def plot_confusion(
     """
     spoken = [
         f"{style.label} {int(np.trace(table)):,} of {int(np.sum(table)):,} right"
-        for style, table in zip(find_styles(list(tables)), tables.values(), strict=True)
+        for style, table in house.zip_styles(tables)
     ]
     if len(class_names) > 10:
         return list_confusions(tables, class_names, title, spoken)
     side = max(2.9, 0.62 * len(class_names) + 1.4)
-    figure, axes = make_axes(1, len(tables), min(9, side * len(tables) + 0.6), side + 0.5)
-    names = [shorten(name, 14) for name in class_names]
-    styles = find_styles(list(tables))
-    for axis, style, table in zip(axes[0], styles, tables.values(), strict=True):
+    figure, axes = house.make_axes(1, len(tables), min(9, side * len(tables) + 0.6), side + 0.5)
+    names = [house.shorten(name, 14) for name in class_names]
+    for axis, (style, table) in zip(axes[0], house.zip_styles(tables), strict=True):
         table = np.asarray(table)
         share = table / table.sum(axis=1, keepdims=True).clip(1)
         axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -125,19 +111,14 @@ def list_confusions(
     np.fill_diagonal(table, 0)
     largest = np.argsort(-table, axis=None, kind="stable")[:SHOWN_CONFUSIONS]
     pairs = [divmod(int(place), len(class_names)) for place in largest if table.flat[place]]
-    names = [f"{shorten(class_names[r])} → {shorten(class_names[c])}" for r, c in pairs]
+    names = [
+        f"{house.shorten(class_names[r], 18)} → {house.shorten(class_names[c], 18)}"
+        for r, c in pairs
+    ]
     counts = [int(table[pair]) for pair in pairs]
-    figure, axes = make_axes(width=8.5, height=1.6 + 0.36 * len(names))
-    bars = axes[0, 0].barh(range(len(names)), counts, 0.7, color=BLUE)
-    axes[0, 0].bar_label(bars, padding=4, fontsize=11)
-    axes[0, 0].set_yticks(range(len(names)), names)
-    axes[0, 0].invert_yaxis()
-    axes[0, 0].xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=True))
-    label = find_styles(list(tables))[0].label
-    axes[0, 0].set(xlabel="images (true class → answer)")
-    axes[0, 0].set_title(title or f"{label}: the largest of its confusions")
-    listed = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
-    return Drawing(figure, f"{title or 'Largest confusions'}: {'; '.join(spoken)}; {listed}")
+    title = title or f"{house.find_styles(list(tables))[0].label}: the largest of its confusions"
+    bars = plot_bars(dict(zip(names, counts, strict=True)), "images (true class → answer)", title)
+    return Drawing(bars.figure, f"{'; '.join(spoken)}. {bars.description}")
 
 
 @styled
@@ -149,10 +130,9 @@ def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
     """
     from utils.claims import find_interval  # not above: it imports torch
 
-    figure, axes = make_axes(1, len(panels), 9 if len(panels) > 1 else 5.5, 4.2)
+    figure, axes = house.make_axes(1, len(panels), 9 if len(panels) > 1 else 5.5, 4.2)
     spoken = []
-    titles = [style.label for style in find_styles(list(panels))]
-    for axis, name, lines in zip(axes[0], titles, panels.values(), strict=True):
+    for axis, (style, lines) in zip(axes[0], house.zip_styles(panels), strict=True):
         least = 1.0
         for number, (state, bins) in enumerate(lines.items()):
             x, y = (np.asarray(bins[key], dtype=float) for key in ("confidence", "accuracy"))
@@ -160,17 +140,21 @@ def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
             seen = zip(y, counts, strict=True)
             ends = np.array([find_interval(round(share * count), count) for share, count in seen])
             error = [np.maximum(0, y - ends[:, 0]), np.maximum(0, ends[:, 1] - y)]
-            look = {"fmt": "os"[number % 2], "color": (BLUE, GREEN)[number % 2], "capsize": 3}
+            look = {
+                "fmt": "os"[number % 2],
+                "color": (BLUE, GREEN)[number % 2],
+                "capsize": 3,
+            }
             axis.errorbar(x, y, error, lw=1.4, markersize=6, label=state, **look)
             least = min(least, float(x.min()), float(ends.min()))
             pairs = zip(x.tolist(), y.tolist(), strict=True)
             listed = (f"{format_percent(a)} confident {format_percent(b)} right" for a, b in pairs)
-            spoken.append(f"{name}, {state}: {', '.join(listed)}")
+            spoken.append(f"{style.label}, {state}: {', '.join(listed)}")
         axis.plot([least, 1], [least, 1], color=GREY, lw=1.2, ls=":")
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
         axis.xaxis.set_major_formatter(PERCENT)
         axis.yaxis.set_major_formatter(PERCENT)
-        axis.set(xlabel="confidence", title=name)
+        axis.set(xlabel="confidence", title=style.label)
     axes[0, 0].set_ylabel("accuracy")
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=2)
@@ -188,13 +172,12 @@ def plot_robustness(
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = make_axes(rows, columns, 9, 2.7 * rows + 0.6)
+    figure, axes = house.make_axes(rows, columns, 9, 2.7 * rows + 0.6)
     spoken = []
     for axis in axes.flat[len(panels) :]:
         axis.axis("off")
     for axis, (kind, lines) in zip(axes.flat, panels.items(), strict=False):
-        styles = find_styles(list(lines))
-        for number, (style, line) in enumerate(zip(styles, lines.values(), strict=True)):
+        for number, (style, line) in enumerate(house.zip_styles(lines)):
             levels, middle, low, high = line
             places = range(len(levels))
             if number == 0:
@@ -216,7 +199,7 @@ def plot_robustness(
 @styled
 def plot_distances(groups: dict[str, Sequence[float]], threshold: float) -> Drawing:
     """How far images are from the training images: a row of ticks for each group."""
-    figure, axes = make_axes(width=8, height=1.3 + 0.5 * len(groups))
+    figure, axes = house.make_axes(width=8, height=1.3 + 0.5 * len(groups))
     axis = axes[0, 0]
     spoken = []
     for number, (name, distances) in enumerate(groups.items()):
@@ -227,8 +210,8 @@ def plot_distances(groups: dict[str, Sequence[float]], threshold: float) -> Draw
             axis.scatter(distances[chosen], places, s=200, marker="|", color=colour, lw=1.3)
         spoken.append(f"{name} {format_percent(float(beyond.mean()))}")
     axis.axvline(threshold, color="black", lw=1.3, ls="--")
-    axis.annotate("threshold", (threshold, -0.62), (5, 0), textcoords="offset points", fontsize=11)
-    axis.set_yticks(range(len(groups)), [shorten(name, 30) for name in groups])
+    house.note(axis, "threshold", (threshold, -0.62), (5, 0))
+    axis.set_yticks(range(len(groups)), [house.shorten(name, 30) for name in groups])
     axis.set_ylim(len(groups) - 0.5, -0.9)
     axis.set_xlabel("distance to the nearest training images")
     return Drawing(figure, f"Beyond the threshold {threshold:.2f}: {', '.join(spoken)}")
@@ -241,38 +224,19 @@ def draw_judgement(
     """An image, its map [H, W] in colour beside it, and bars of the largest probabilities."""
     shares = np.asarray([float(p) for p in probabilities])
     order = np.argsort(-shares, kind="stable")[:SHOWN_ANSWERS]
-    order = sorted(order) if len(shares) <= SHOWN_CLASSES else order
-    figure, axes = make_axes(1, 3, 9, 3.4)
+    order = sorted(order) if len(shares) <= house.SHOWN_CLASSES else order
+    figure, axes = house.make_axes(1, 3, 9, 3.4)
     for axis, title in zip(axes[0], ("what it sees", "where it looks", "confidence"), strict=True):
         axis.set_title(title, fontsize=12)
-        hide_axes(axis)
+        house.hide_axes(axis)
     axes[0, 0].imshow(np.asarray(to_image(image)))
     draw_map(axes[0, 1], heat)
     bars = axes[0, 2].barh(range(len(order)), shares[order], 0.7, color=BLUE)
     texts = [f"{share:.1%}".replace("%", " %") for share in shares[order]]
     axes[0, 2].bar_label(bars, texts, padding=4, fontsize=11)
-    axes[0, 2].set_yticks(range(len(order)), [shorten(class_names[k], 16) for k in order])
+    axes[0, 2].set_yticks(range(len(order)), [house.shorten(class_names[k], 16) for k in order])
     axes[0, 2].set_xlim(0, 1.45)
     axes[0, 2].set_ylim(max(len(order), 4) - 0.4, -0.6)
     figure.suptitle("\n".join(textwrap.wrap(sentence, 88)))
     listed = ", ".join(f"{class_names[k]} {text}" for k, text in zip(order, texts, strict=True))
     return Drawing(figure, f"{sentence} ({listed})", photographic=True)
-
-
-@styled
-def plot_similarity(similarities: dict[str, Sequence[float]]) -> Drawing:
-    """How alike maps are before and after randomising, by stage: every map a dot, their mean."""
-    figure, axes = make_axes(width=7.5, height=3.4)
-    axis = axes[0, 0]
-    means = [float(np.mean(values)) for values in similarities.values()]
-    for place, values in enumerate(similarities.values()):
-        spread = np.linspace(-0.15, 0.15, len(values))
-        axis.scatter(place + spread, values, s=18, color=GREY, alpha=0.5, lw=0)
-    axis.plot(range(len(means)), means, marker="o", color=GREEN, label="mean")
-    axis.set_xticks(range(len(means)), list(similarities))
-    axis.axhline(0, color="black", lw=0.8)
-    axis.set(ylim=(-1.05, 1.1), xlabel="randomised from the head down to this stage")
-    axis.set_ylabel("rank correlation")
-    axis.legend(loc="lower left")
-    spoken = ", ".join(f"{n} {mean:.2f}" for n, mean in zip(similarities, means, strict=True))
-    return Drawing(figure, f"Mean rank correlation with the maps of the trained network: {spoken}")

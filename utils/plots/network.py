@@ -8,24 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
+from utils.plots import house
+from utils.plots.house import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, Drawing, styled
 from utils.plots.images import SHEET, stack, tile
-from utils.plots.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    Drawing,
-    draw_arrow,
-    draw_box,
-    find_styles,
-    format_number,
-    hide_axes,
-    make_axes,
-    shorten,
-    styled,
-)
 
 
 @styled
@@ -35,9 +20,9 @@ def draw_architecture(layers: Sequence[tuple[str, tuple[int, ...]]], title: str 
     Shapes are (channels, height, width), or (values,) for a vector; all on a square-root scale,
     without which the first box would hide the others.
     """
-    figure, axes = make_axes(width=9, height=3.6)
+    figure, axes = house.make_axes(width=9, height=3.6)
     axis = axes[0, 0]
-    hide_axes(axis)
+    house.hide_axes(axis)
     largest = max(max(shape[1:], default=1) for _, shape in layers)
     kinds = list(dict.fromkeys(name.rstrip("0123456789") for name, _ in layers))
     place, spoken = 0.0, []
@@ -52,7 +37,9 @@ def draw_architecture(layers: Sequence[tuple[str, tuple[int, ...]]], title: str 
         text = " × ".join(f"{size:,}" for size in shape)
         # In two rows, so that neighbours have room.
         low, middle = -0.08 - 0.36 * (number % 2), place + wide / 2
-        axis.text(middle, low, f"{shorten(name, 14)}\n{text}", ha="center", va="top", fontsize=11)
+        axis.text(
+            middle, low, f"{house.shorten(name, 14)}\n{text}", ha="center", va="top", fontsize=11
+        )
         axis.plot([middle, middle], [low, -0.02], color=GREY, linewidth=0.6)
         spoken.append(f"{name} {text}")
         place += max(wide + lean + 0.12, 0.55)
@@ -100,12 +87,12 @@ def show_products(image, place: tuple[int, int], grids: dict[str, np.ndarray]) -
     `place` is the row and column of the first of the nine, `grids` the three named tables; below
     the last one stands its sum, which is what the convolution answers at this place.
     """
-    figure, axes = make_axes(1, 4, 9, 2.7)
+    figure, axes = house.make_axes(1, 4, 9, 2.7)
     (row, column), first = place, axes[0, 0]
     first.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=1)
     frame = Rectangle((column - 0.5, row - 0.5), 3, 3, fill=False, edgecolor=ORANGE, linewidth=2.5)
     first.add_patch(frame)
-    hide_axes(first)
+    house.hide_axes(first)
     first.set_title("the place", fontsize=12)
     spoken = []
     for number, (axis, (name, grid)) in enumerate(zip(axes[0, 1:], grids.items(), strict=True)):
@@ -123,7 +110,7 @@ def show_products(image, place: tuple[int, int], grids: dict[str, np.ndarray]) -
 @styled
 def show_kernels(kernels: dict[str, np.ndarray]) -> Drawing:
     """Each named kernel in numbers: zero is grey, larger is lighter."""
-    figure, axes = make_axes(1, len(kernels), 9, 2.1)
+    figure, axes = house.make_axes(1, len(kernels), 9, 2.1)
     for axis, (name, kernel) in zip(axes[0], kernels.items(), strict=True):
         draw_numbers(axis, kernel, name)
     spoken = "; ".join(
@@ -167,15 +154,15 @@ def plot_descent(curve: tuple[Sequence, Sequence], steps: Sequence[tuple[float, 
 
     `steps` are (weight, loss) from the start on; what one step does is written at the first.
     """
-    figure, axes = make_axes(width=7.5, height=3.8)
+    figure, axes = house.make_axes(width=7.5, height=3.8)
     axis = axes[0, 0]
     axis.plot(*curve, color=GREY, label="loss")
     for number, ((x, y), (next_x, next_y)) in enumerate(zip(steps, steps[1:], strict=False), 1):
-        draw_arrow(axis, [(x, y), (next_x, next_y)], RED)
+        house.draw_arrow(axis, [(x, y), (next_x, next_y)], RED)
         middle = ((x + next_x) / 2, (y + next_y) / 2)
-        axis.annotate(f"step {number}", middle, (10, 4), textcoords="offset points", fontsize=11)
+        house.note(axis, f"step {number}", middle, (10, 4))
     axis.plot(*zip(*steps, strict=True), "o", color=BLUE, markersize=9)
-    axis.annotate("start", steps[0], (10, 6), textcoords="offset points", fontsize=11)
+    house.note(axis, "start", steps[0], (10, 6))
     axis.set(xlabel="one weight", ylabel="loss", title="Each step goes downhill: − rate × slope")
     spoken = ", then ".join(f"loss {y:.3g} at weight {x:.3g}" for x, y in steps)
     return Drawing(figure, f"Loss against one weight, {len(steps) - 1} steps downhill: {spoken}")
@@ -189,21 +176,19 @@ def plot_repeats(
 
     `zero` is what the side above zero means, such as "says cat": then zero is marked.
     """
-    figure, axes = make_axes(width=7.5, height=1.4 + 0.6 * len(values))
+    figure, axes = house.make_axes(width=7.5, height=1.4 + 0.6 * len(values))
     axis = axes[0, 0]
     spoken = []
-    for row, (style, numbers) in enumerate(
-        zip(find_styles(list(values)), values.values(), strict=True)
-    ):
+    for row, (style, numbers) in enumerate(house.zip_styles(values)):
         # Side by side, since equal numbers would lie on one another.
         places = row + 0.5 * (np.arange(len(numbers)) / max(1, len(numbers) - 1) - 0.5)
         axis.plot(numbers, places, style.marker, markersize=7, alpha=0.75, color=style.colour)
-        low, high = format_number(min(numbers)), format_number(max(numbers))
+        low, high = house.format_number(min(numbers)), house.format_number(max(numbers))
         spoken.append(f"{style.label} from {low} to {high}")
     if zero:
         axis.axvline(0, color="black", ls=":", lw=1.5)
-        axis.annotate(f"{zero} →", (0, -0.42), (6, 0), textcoords="offset points", fontsize=11)
-    axis.set_yticks(range(len(values)), [shorten(name, 30) for name in values])
+        house.note(axis, f"{zero} →", (0, -0.42), (6, 0))
+    axis.set_yticks(range(len(values)), [house.shorten(name, 30) for name in values])
     axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.75))
     axis.margins(x=0.1)
     return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
@@ -213,7 +198,11 @@ BLOCKS = {
     "A residual block": (("3×3 convolution", BLUE), ("batch norm, ReLU", GREY))
     + (("3×3 convolution", BLUE), ("batch norm", GREY)),
     "A bottleneck, as in ResNet-101": (("1×1 convolution: 256 → 64", ORANGE),)
-    + (("batch norm, ReLU", GREY), ("3×3 convolution: 64 → 64", BLUE), ("batch norm, ReLU", GREY))
+    + (
+        ("batch norm, ReLU", GREY),
+        ("3×3 convolution: 64 → 64", BLUE),
+        ("batch norm, ReLU", GREY),
+    )
     + (("1×1 convolution: 64 → 256", ORANGE), ("batch norm", GREY)),
 }
 
@@ -221,19 +210,21 @@ BLOCKS = {
 @styled
 def draw_residual_blocks() -> Drawing:
     """The residual block and the bottleneck: the input goes through the layers and past them."""
-    figure, axes = make_axes(1, 2, 9, 5)
+    figure, axes = house.make_axes(1, 2, 9, 5)
     for axis, (title, layers) in zip(axes[0], BLOCKS.items(), strict=True):
-        hide_axes(axis)
+        house.hide_axes(axis)
         axis.set(xlim=(-2.6, 2.6), ylim=(0, 8.9), title=title)
         step = 5.2 / len(layers)
         for place, (name, colour) in enumerate(layers):
-            draw_box(axis, (-0.4, 7.4 - (place + 0.5) * step), (3.8, 0.8 * step), name, colour)
-        draw_arrow(axis, [(-0.4, 8.4), (-0.4, 7.4)])
-        draw_arrow(axis, [(-0.4, 2.2), (-0.4, 1.75)])
+            house.draw_box(
+                axis, (-0.4, 7.4 - (place + 0.5) * step), (3.8, 0.8 * step), name, colour
+            )
+        house.draw_arrow(axis, [(-0.4, 8.4), (-0.4, 7.4)])
+        house.draw_arrow(axis, [(-0.4, 2.2), (-0.4, 1.75)])
         skip = [(-0.4, 7.9), (2, 7.9), (2, 1.35), (0.55, 1.35)]
-        draw_arrow(axis, skip, GREEN)
-        draw_box(axis, (-0.4, 1.35), (1.8, 0.75), "add, ReLU", GREEN)
-        draw_arrow(axis, [(-0.4, 0.95), (-0.4, 0.2)])
+        house.draw_arrow(axis, skip, GREEN)
+        house.draw_box(axis, (-0.4, 1.35), (1.8, 0.75), "add, ReLU", GREEN)
+        house.draw_arrow(axis, [(-0.4, 0.95), (-0.4, 0.2)])
         axis.text(-0.55, 8.45, "x", ha="right", style="italic")
         axis.text(2.1, 4.8, "skip connection: x", rotation=270, va="center", fontsize=11)
     return Drawing(

@@ -37,20 +37,26 @@ def make_control(name: str, values) -> ipywidgets.Widget:
         button.add_traits(value=Int(0))
         button.on_click(lambda pressed: setattr(pressed, "value", pressed.value + 1))
         return button
-    style = {"description": label, "style": NAMED, "layout": WIDE}
+    look = {"style": NAMED, "layout": WIDE}
     if isinstance(values, tuple):
         low, high, start = values
         if all(isinstance(value, int) for value in values):
-            return ipywidgets.IntSlider(value=start, min=low, max=high, **style)
+            return ipywidgets.IntSlider(value=start, min=low, max=high, description=label, **look)
         form = ".0%" if high <= 1 and low >= 0 else ".4g"
         step = round((high - low) / 100, 10)
         return ipywidgets.FloatSlider(
-            value=start, min=low, max=high, step=step, readout_format=form, **style
+            value=start,
+            min=low,
+            max=high,
+            step=step,
+            readout_format=form,
+            description=label,
+            **look,
         )
     if isinstance(values, list) and all(isinstance(value, (int, float)) for value in values):
-        return ipywidgets.SelectionSlider(options=values, **style)
+        return ipywidgets.SelectionSlider(options=values, description=label, **look)
     options = list(values.items()) if isinstance(values, dict) else values
-    return ipywidgets.Dropdown(options=options, **style)
+    return ipywidgets.Dropdown(options=options, description=label, **look)
 
 
 def show_controls(

@@ -47,7 +47,7 @@ def explore_scaling(job: Job) -> None:
     explore(
         draw,
         million_parameters=(1.0, 300.0, job.gradient_bytes / 4e6),
-        images_per_second=(20.0, 3000.0, float(job.pictures_per_second)),
+        images_per_second=(20.0, 3000.0, float(job.images_per_second)),
         images_per_GPU=(8, 256, job.batch_size),
         GPUs_per_machine=(1, 8, job.gpus_per_machine),
         between_machines=put_first(job.link, LINKS),

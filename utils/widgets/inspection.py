@@ -7,7 +7,7 @@ import ipywidgets
 import torch
 
 from utils.plots import Drawing, show_images
-from utils.plots.style import find_styles
+from utils.plots.house import find_styles
 from utils.widgets import explore, make_control, show_box
 
 SHOWN = 12  # images in a gallery

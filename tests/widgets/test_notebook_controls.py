@@ -1,4 +1,4 @@
-"""The controls of the notebooks: each shows a first state, follows its sliders, and says numbers."""
+"""The controls of the notebooks: each shows a first state and follows its sliders."""
 
 import ipywidgets
 import pytest

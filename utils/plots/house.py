@@ -4,7 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -123,6 +123,11 @@ def find_styles(names: Sequence[str]) -> list[Style]:
     return styles
 
 
+def zip_styles(named: dict) -> list[tuple[Style, Any]]:
+    """(style, value) for each named value."""
+    return list(zip(find_styles(list(named)), named.values(), strict=True))
+
+
 def list_class_styles(labels: np.ndarray, names: Sequence[str]) -> list[tuple[np.ndarray, Style]]:
     """(rows, style) for each class to be drawn: the largest have colour and marker, others grey."""
     labels = np.asarray(labels)
@@ -193,6 +198,12 @@ def write_plainly(axis: matplotlib.axis.Axis) -> None:
     axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
 
 
+def note(axis: Axes, text: str, point: tuple, offset: tuple = (0, 0), **look) -> None:
+    """Text of 11 points beside a point of the axis; the offset is in points."""
+    look = {"xytext": offset, "textcoords": "offset points", "fontsize": 11, **look}
+    axis.annotate(text, point, annotation_clip=False, **look)
+
+
 def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Write (x, y, text, colour) at the right ends of lines, moved apart where they are close.
 
@@ -208,17 +219,8 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     excess = np.mean([new - old for new, (old, *_) in zip(heights, placed, strict=True)] or [0])
     right = max((end[0] for end in ends), default=0)
     for height, (_, _, text, colour) in zip(heights, placed, strict=True):
-        axis.annotate(
-            text,
-            (right, height - excess),
-            (8, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="center",
-            fontsize=11,
-            color=darken(colour),
-            annotation_clip=False,
-        )
+        look = {"va": "center", "color": darken(colour), "xycoords": ("data", "axes fraction")}
+        note(axis, text, (right, height - excess), (8, 0), **look)
 
 
 def draw_box(
