@@ -11,11 +11,10 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from utils.errors import CourseError
-from utils.notebook_setup import SETUP_CELL
+from utils.settings import CourseError
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-KEPT_CELL_METADATA = {"tags", "slideshow", "jupyter"}
+KEPT_CELL_METADATA = {"tags", "slideshow", "jupyter", "cellView"}
 # No patch version of Python, and a graphics card when Colab opens the notebook.
 NOTEBOOK_METADATA = {
     "accelerator": "GPU",
@@ -54,13 +53,6 @@ def read_notebook(path: Path) -> NotebookNode:
     return nbformat.reads(json.dumps(raw), as_version=4)
 
 
-def write_setup_cell(notebook: NotebookNode) -> None:
-    """Puts the course's setup cell into the cell tagged `setup`."""
-    for cell in notebook.cells:
-        if "setup" in cell.metadata.get("tags", []):
-            cell.source = SETUP_CELL
-
-
 def clean_notebook(notebook: NotebookNode, names_of_paths: dict[Path, str]) -> None:
     """Leaves, in place, what a reader needs and nothing of the machine or the moment it ran on.
 
@@ -76,7 +68,7 @@ def clean_notebook(notebook: NotebookNode, names_of_paths: dict[Path, str]) -> N
             continue
         count += bool(cell.source.strip())
         cell.execution_count = count if cell.source.strip() else None
-        cell.outputs = merge_streams(drop_widgets(cell.outputs))
+        cell.outputs = drop_widgets(cell.outputs)
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output.execution_count = count
@@ -86,7 +78,7 @@ def clean_notebook(notebook: NotebookNode, names_of_paths: dict[Path, str]) -> N
 
 
 def drop_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Outputs without live widgets, which no file can hold; a picture or text beside one stays."""
+    """Outputs without live widgets, which no file can hold; an image or text beside one stays."""
     kept = []
     for output in outputs:
         data = output.get("data", {})
@@ -97,23 +89,6 @@ def drop_widgets(outputs: list[NotebookNode]) -> list[NotebookNode]:
                 continue
         kept.append(output)
     return kept
-
-
-def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Neighbouring pieces of one stream as one; of a line, what follows its last `\\r`."""
-    merged: list[NotebookNode] = []
-    for output in outputs:
-        last = merged[-1] if merged else {}
-        if output.output_type == "stream" and output.name == last.get("name"):
-            last.text += output.text
-        else:
-            merged.append(output)
-    for output in merged:
-        if output.output_type == "stream":
-            lines = output.text.split("\n")
-            shown = ([part for part in line.split("\r") if part][-1:] for line in lines)
-            output.text = "\n".join("".join(line) for line in shown)
-    return [output for output in merged if output.get("text") != ""]
 
 
 def shorten_paths(output: NotebookNode, names_of_paths: dict[Path, str]) -> None:

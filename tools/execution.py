@@ -1,128 +1,116 @@
 """Runs a notebook in a kernel of its own and saves what came of it."""
 
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
+from tqdm import tqdm
 
-from utils.notebook_cleaning import drop_widgets
-from utils.notebook_html import find_link, render_notebook, render_page
+from tools.cleaning import drop_widgets
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 1rem/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem }}
+pre {{ font-size: 0.85rem; line-height: 1.35; overflow-x: auto }}
+.highlight {{ background: #f5f5f5; padding: 0.1rem 0.6rem }}
+.prompt, .anchor-link {{ display: none }}
+.output_error {{ color: #b00020 }}
+img {{ max-width: 100% }}
+table {{ border-collapse: collapse }} td, th {{ border: 1px solid #ccc; padding: 0.2rem 0.5rem }}
+{colours}
+</style></head>
+<body>
+{body}
+</body></html>
+"""
 
 
-class OwnInterpreter(KernelSpecManager):
-    """Starts kernels with the interpreter that runs this module, whatever is registered here.
-
-    The kernelspec `python3` may belong to another environment (one `ipykernel install --user` long
-    ago is enough), where the course's packages are missing or others.
-    """
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """The one specification there is."""
-        # Errors only: newer kernels warn that their (local) connection is not encrypted.
-        options = ["-f", "{connection_file}", "--log-level=ERROR"]
-        command = [sys.executable, "-m", "ipykernel_launcher", *options]
-        return KernelSpec(argv=command, display_name="Python 3 (ipykernel)", language="python")
-
-
-@contextmanager
-def show_progress(name: str, total: int) -> Iterator[Callable[[], None]]:
-    """Shows `name   12/48 cells  00:31`, kept up to date on a terminal, else once, at the end.
-
-    Yields the function that counts one more cell.
-    """
-    start = time.monotonic()
-    done = 0
-    finished = threading.Event()
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-
-    def show(end: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        line = f"{name:<28} {done:>3}/{total} cells  {minutes:02}:{seconds:02}"
-        print(line, end=end, flush=True)
-
-    def keep_showing() -> None:
-        while not finished.wait(0.5):
-            show("\r")
-
-    ticker = threading.Thread(target=keep_showing, daemon=True)
-    if sys.stdout.isatty():
-        ticker.start()
-    try:
-        yield advance
-    finally:
-        finished.set()
-        if ticker.is_alive():
-            ticker.join()
-        show("\n")
+class FailedCellError(Exception):
+    """A cell showed an error that it is not tagged for."""
 
 
 def execute_notebook(
     notebook: NotebookNode, path: Path, environment: dict[str, str], timeout: int | None
 ) -> str | None:
-    """Runs every cell in a fresh kernel, in the folder of `path`; outputs land in `notebook`.
+    """Run every cell in a fresh kernel, in the folder of `path`; outputs land in `notebook`.
 
     Returns None, or one sentence that says which cell failed and why: what was executed before
     stands in the notebook then. `timeout` is in seconds for each cell, None for no limit.
     """
-    code = []
-    for index, cell in enumerate(notebook.cells):
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            if cell.source.strip():
-                code.append(index)
+    total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+    progress = tqdm(
+        total=total, desc=f"{path.stem:<28}", unit="cell", bar_format="{desc} {n}/{total} {elapsed}"
+    )
+
+    def check_cell(cell: NotebookNode, **_: object) -> None:
+        # A figure that cannot be drawn is an error in the outputs, and none in the kernel's reply
+        # (or one without a name); the first of several is the cause.
+        errors = [output for output in cell.outputs if output.output_type == "error"]
+        if errors and "raises-exception" not in cell.metadata.get("tags", []):
+            name, reason = errors[0].ename, errors[0].evalue
+            # A CourseError is written for learners: one sentence that says it all.
+            raise FailedCellError(reason if name == "CourseError" else f"{name}: {reason}")
+        progress.update()
+
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_spec_manager=OwnInterpreter()),
+        # No kernel specification but that of this interpreter: `python3` may be registered for
+        # another environment, where the course's packages are missing.
+        km=AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[])),
+        # Newer kernels warn that their (local) connection is not encrypted.
+        extra_arguments=["--log-level=ERROR"],
         timeout=timeout,
         shutdown_kernel="immediate",
+        coalesce_streams=True,
         store_widget_state=False,
         record_timing=False,
+        on_cell_executed=check_cell,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    client.reset_execution_trackers()
-    number = 0
-    with show_progress(path.stem, len(code)) as advance:
+    with progress:
         try:
-            # cleanup_kc: without it a kernel manager of our own is left running
+            # Not execute(), which keeps Ctrl-C and SIGTERM to itself. cleanup_kc: without it a
+            # kernel manager of our own is left running.
             with client.setup_kernel(env=environment, cleanup_kc=True):
-                for index in code:
-                    number += 1
-                    client.execute_cell(notebook.cells[index], index)
-                    advance()
+                client.reset_execution_trackers()
+                for index, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, index)
+            return None
+        except FailedCellError as error:
+            reason = str(error)
         except CellExecutionError as error:
             reason = f"{error.ename}: {error.evalue}"
-            if error.ename == "CourseError":  # written for learners: one sentence that says it all
-                reason = error.evalue
         except CellTimeoutError:
             reason = f"it took longer than {timeout} seconds"
         except DeadKernelError:
             reason = "its kernel died; most often the memory of the machine was used up"
-        else:
-            return None
-    return f"{path.stem}, cell [{number}]: {reason}"
+    return f"{path.stem}, cell [{progress.n + 1}]: {reason}"
 
 
 def save_executed(notebook: NotebookNode, path: Path, build: Path) -> Path:
-    """Writes an executed notebook to `build`, and as a page with its pictures; returns the page."""
+    """Write an executed notebook to `build`, and as a page with its images; returns the page."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = drop_widgets(cell.outputs)
     build.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, build / path.name)
-    neighbours = {other: f"{other.stem}.html" for other in path.resolve().parent.glob("*.ipynb")}
-    body, _ = render_notebook(notebook, path.parent, find_link(path.parent, neighbours))
+    # Of nbconvert's templates this is the one without scripts from the network, and with alt texts.
+    exporter = HTMLExporter(template_name="basic", embed_images=True)
+    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
+    body = re.sub(r'<img alt="([^"]*)" src="https?:[^>]*>', r"\1", body)  # badges
+    colours = HtmlFormatter().get_style_defs(".highlight")
     page = build / f"{path.stem}.html"
-    page.write_text(render_page(path.stem, body), encoding="utf-8")
+    page.write_text(PAGE.format(title=path.stem, colours=colours, body=body), encoding="utf-8")
     return page

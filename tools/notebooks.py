@@ -1,8 +1,8 @@
 """Executes, cleans and reports the notebooks: `make run`, `make notebooks`.
 
-    python -m utils.notebooks run [--profile NAME] [--data PATH_OR_URL] [--backbone NAME]
-    python -m utils.notebooks update [NAME ...]
-    python -m utils.notebooks set-repository OWNER/NAME
+python -m tools.notebooks run [--all] [--profile NAME] [--data PATH_OR_URL] [--backbone NAME]
+python -m tools.notebooks update [--measure MACHINE] [NAME ...]
+python -m tools.notebooks set-repository OWNER/NAME
 """
 
 import argparse
@@ -11,25 +11,30 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
 
-from utils.errors import CourseError
-from utils.notebook_cleaning import clean_notebook, read_notebook, write_setup_cell
-from utils.notebook_execution import execute_notebook, save_executed
-from utils.notebook_hygiene import find_faults, find_output_faults
-from utils.notebook_setup import set_repository
-from utils.settings import ROOT, load_settings
-from utils.sources import SOURCES, find_source
+from tools.cleaning import clean_notebook, read_notebook
+from tools.execution import execute_notebook, save_executed
+from tools.expectation import describe_expectation, read_expected, time_step, write_expected
+from tools.hygiene import find_faults, find_output_faults
+from tools.setup_cell import set_repository, write_setup_cell
+from utils.download.sources import SOURCES, find_source
+from utils.settings import ROOT, CourseError, load_settings
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build" / "run"
-CELL_SECONDS = 600  # on the sample no cell takes a tenth of this: whatever reaches it hangs
+CORE = ("01", "02", "03", "04", "05")
+CELL_SECONDS = 1800  # on the sample no cell takes a tenth of this: whatever reaches it hangs
 
 
 def find_notebooks(names: list[str] | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
-    """The numbered notebooks in order, or those of them whose names start as asked ("03")."""
+    """The numbered notebooks in order, or those of them whose names start as asked ("03").
+
+    Raises CourseError where a name fits none.
+    """
     paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise CourseError(f"There is no notebook in {folder}: get the whole repository.")
@@ -42,8 +47,13 @@ def find_notebooks(names: list[str] | None = None, folder: Path = NOTEBOOKS) -> 
     return [path for path in paths if path.stem.startswith(tuple(stems))]
 
 
+def find_core(folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks that build on each other; the others are electives."""
+    return [path for path in find_notebooks(None, folder) if path.name[:2] in CORE]
+
+
 def run_notebooks(paths: list[Path], build: Path, timeout: int | None = None) -> None:
-    """Executes copies of the notebooks in order and saves them below `build`.
+    """Execute copies of the notebooks in order and save them below `build`.
 
     Raises CourseError at the first failing cell, after saving what was executed.
     """
@@ -63,14 +73,18 @@ def make_paths_absolute() -> None:
             os.environ[variable] = str(Path(value).expanduser().absolute())
 
 
-def run_course() -> None:
-    """Runs the whole course on the chosen settings and compares its runs at the end."""
+def run_course(paths: list[Path]) -> None:
+    """Run the notebooks on the chosen settings and compare the course's runs at the end."""
     make_paths_absolute()
     settings = load_settings()
-    find_source(settings.data)  # a wrong path is noticed here, not minutes into the first notebook
+    find_source(settings)  # a wrong path is noticed here, not minutes into the first notebook
+    on_sample = settings.data == "sample" and settings.device == "cpu"
+    if on_sample:
+        names = [path.stem for path in paths]
+        print(describe_expectation(names, time_step(), read_expected()))
     print()
     shutil.rmtree(BUILD, ignore_errors=True)  # no page or figure of an earlier run beside new ones
-    run_notebooks(find_notebooks(), BUILD, CELL_SECONDS if settings.data == "sample" else None)
+    run_notebooks(paths, BUILD, CELL_SECONDS if on_sample else None)
     from utils.runs import collect_results, format_comparison, write_results
 
     rows = collect_results(settings)
@@ -79,10 +93,10 @@ def run_course() -> None:
     print(f"The executed notebooks, to read, and results.json: {BUILD.relative_to(ROOT)}/")
 
 
-def update_notebooks(paths: list[Path], build: Path = BUILD) -> list[str]:
-    """Runs the notebooks in place, on the sample, from a clean state, and cleans them.
+def update_notebooks(paths: list[Path], build: Path = BUILD) -> dict[str, float]:
+    """Run the notebooks in place, on the sample, in one new home, and clean them for committing.
 
-    Returns the faults that are left. Raises CourseError, and leaves that notebook's file as it
+    Returns the seconds that each took. Raises CourseError, and leaves that notebook's file as it
     was, where a cell fails (the record is in `build`), writes to stderr or shows a path of this
     machine.
     """
@@ -92,12 +106,14 @@ def update_notebooks(paths: list[Path], build: Path = BUILD) -> list[str]:
     names_of_paths = {home: "data", home.resolve(): "data", ROOT: ""}
     if len(Path.home().parts) > 1:
         names_of_paths[Path.home()] = "~"
-    faults = []
+    seconds = {}
     try:
         for path in paths:
             notebook = read_notebook(path)
             write_setup_cell(notebook)
+            start = time.monotonic()
             failure = execute_notebook(notebook, path, environment, CELL_SECONDS)
+            seconds[path.stem] = time.monotonic() - start
             if failure:
                 page = save_executed(notebook, path, build)
                 raise CourseError(f"{failure}\nWhat ran until there: {page}")
@@ -106,55 +122,67 @@ def update_notebooks(paths: list[Path], build: Path = BUILD) -> list[str]:
                 if cell.cell_type == "code" and (found := find_output_faults(cell)):
                     raise CourseError(f"{path.stem}, cell {number}: {found[0]}")
             nbformat.write(notebook, path)
-            faults += [f"{path.stem}, {fault}" for fault in find_faults(path)]
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    return faults
+    return seconds
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m utils.notebooks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run the whole course, save it under _build/run")
+    run = commands.add_parser("run", help="run the core, 01 to 05, and save it under _build/run")
+    run.add_argument("--all", action="store_true", help="the electives, too")
     run.add_argument("--profile", help="sample, photos, full or auto")
     run.add_argument("--data", help="a dataset's name, a folder, an archive or its URL")
     run.add_argument("--backbone", help="resnet101 or efficientnet_lite0")
     update = commands.add_parser("update", help="run on the sample in place, clean for committing")
     update.add_argument("names", nargs="*", metavar="NAME", help="such as 03; all if none")
+    update.add_argument(
+        "--measure", metavar="MACHINE", help="keep the seconds, as those of this kind of machine"
+    )
     repository = commands.add_parser("set-repository", help="point badges and setup cell to a fork")
     repository.add_argument("repository", metavar="OWNER/NAME")
     return parser.parse_args(arguments)
 
 
+def obey(given: argparse.Namespace) -> int:
+    """Do what the command line says; returns the exit code. Raises CourseError."""
+    if given.command == "run":
+        for name in ("profile", "data", "backbone"):
+            if getattr(given, name):
+                os.environ[f"COURSE_{name.upper()}"] = getattr(given, name)
+        run_course(find_notebooks() if given.all else find_core())
+    elif given.command == "update":
+        paths = find_notebooks(given.names)
+        seconds = update_notebooks(paths)
+        if given.measure:
+            write_expected(seconds, time_step(), given.measure)
+        faults = [f"{path.stem}, {fault}" for path in paths for fault in find_faults(path)]
+        print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
+        return 1 if faults else 0
+    else:
+        changed = set_repository(given.repository, ROOT)
+        print("\n".join(f"changed {path}" for path in changed) or "Nothing to change.")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit code."""
+    """Run one command; returns the exit code."""
     given = parse_arguments(arguments)
     # As with Ctrl-C: unwind, so that no kernel and no temporary folder is left behind.
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
-        if given.command == "run":
-            for name in ("profile", "data", "backbone"):
-                if getattr(given, name):
-                    os.environ[f"COURSE_{name.upper()}"] = getattr(given, name)
-            run_course()
-        elif given.command == "update":
-            faults = update_notebooks(find_notebooks(given.names))
-            print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
-            return 1 if faults else 0
-        else:
-            changed = set_repository(given.repository, ROOT)
-            print("\n".join(f"changed {path}" for path in changed) or "Nothing to change.")
+        return obey(given)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

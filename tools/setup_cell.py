@@ -1,35 +1,27 @@
-"""Where the course lives: the repository's address, and the setup cell of every notebook."""
+"""Where the course lives: the repository's address, the badges and every notebook's setup cell."""
 
 import re
 from pathlib import Path
 
-from utils.errors import CourseError
+from nbformat import NotebookNode
 
-# The one place for the address: `python -m utils.notebooks set-repository OWNER/NAME` rewrites it,
+from utils.settings import CourseError
+
+# The one place for the address: `python -m tools.notebooks set-repository OWNER/NAME` rewrites it,
 # and every badge, setup cell and README line with it.
 REPOSITORY = "transfer-learning-course/dogs-vs-cats"
 
-# `python -m utils.notebooks update` writes this into each notebook's cell tagged `setup`.
+# `python -m tools.notebooks update` writes this into each notebook's cell tagged `setup`.
 # COURSE_REPOSITORY clones from elsewhere: a fork, a school's server, a bare repository on a stick.
+# The clone is called `it` until `__main__.py` in it (the last word of the line with git) has
+# installed what it needs: what breaks off before is not taken for a course the next time.
 SETUP_CELL = """\
-import os
-import sys
-from pathlib import Path
-from subprocess import check_call
-address = "https://github.com/OWNER/NAME"
-address = os.environ.get("COURSE_REPOSITORY") or address
-places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / Path(address).stem]
-root = next((place for place in places if (place / "utils/settings.py").exists()), None)
-if root is None:  # the course does not lie around this notebook (on Colab): fetch it, once
-    root, part = places[-1], Path(f"{places[-1]}.part")  # its name until all is installed
-    if not part.exists():
-        check_call(["git", "clone", "-q", "--depth", "1", address, part])
-    check_call([sys.executable, "-m", "pip", "install", "-q", "-r", part / "requirements.txt"])
-    part.rename(root)
-sys.path[:] = [str(root), *(path for path in sys.path if path != str(root))]
-import utils
-if Path(utils.__file__ or "").parent.resolve() != (root / "utils").resolve():
-    raise ImportError(f"Restart the kernel: another package named utils came first, {utils}")
+# @title Setup: finds the course around this notebook, or fetches it once
+import glob, os, sys
+at = "https://github.com/OWNER/NAME"
+if not any(map(glob.glob, ("course/utils", "utils/plots", "../utils/plots"))):
+    !git clone {os.getenv("COURSE_REPOSITORY", at)} it && "{sys.executable}" it
+sys.path[:0] = map(os.path.abspath, glob.glob("course") + [".", ".."])
 from utils.settings import load_settings
 settings = load_settings(profile="auto")""".replace("OWNER/NAME", REPOSITORY)
 
@@ -37,15 +29,29 @@ SKIPPED_FOLDERS = {".git", ".venv", "_build", "data", "__pycache__", ".ruff_cach
 TEXT_SUFFIXES = {".cfg", ".css", ".ipynb", ".js", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
 
 
-def format_badge(notebook_name: str) -> str:
-    """Markdown of the button that opens a notebook (its file name) of this repository in Colab."""
+def write_setup_cell(notebook: NotebookNode) -> None:
+    """Put the setup cell into the cell tagged `setup`, folded in JupyterLab and in Colab."""
+    for cell in notebook.cells:
+        if "setup" in cell.metadata.get("tags", []):
+            cell.source = SETUP_CELL
+            cell.metadata["cellView"] = "form"
+            cell.metadata["jupyter"] = {"source_hidden": True}
+
+
+def format_badges(notebook_name: str) -> str:
+    """Markdown of the buttons that open a notebook (its file name) in Colab and on Kaggle."""
     place = f"{REPOSITORY}/blob/main/notebooks/{notebook_name}"
-    picture = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open in Colab]({picture})](https://colab.research.google.com/github/{place})"
+    colab = "https://colab.research.google.com"
+    kaggle = "https://kaggle.com"
+    return (
+        f"[![Open in Colab]({colab}/assets/colab-badge.svg)]({colab}/github/{place})\n"
+        f"[![Open in Kaggle]({kaggle}/static/images/open-in-kaggle.svg)]"
+        f"({kaggle}/kernels/welcome?src=https://github.com/{place})"
+    )
 
 
 def set_repository(new: str, root: Path) -> list[Path]:
-    """Points all files under `root` to the repository `new` (OWNER/NAME); returns those it changed.
+    """Point all files under `root` to the repository `new` (OWNER/NAME); the files it changed.
 
     Raises CourseError where `new` is no GitHub repository's name.
     """
@@ -55,10 +61,10 @@ def set_repository(new: str, root: Path) -> list[Path]:
             "for example ada/dogs-vs-cats."
         )
     # From the file, not from this module: `root` may be another copy of the course.
-    constant = root / "utils" / "notebook_setup.py"
+    constant = root / "tools" / "setup_cell.py"
     found = re.search(r'^REPOSITORY = "(.+)"$', constant.read_text(encoding="utf-8"), re.MULTILINE)
     if found is None:
-        raise CourseError(f"{constant} has lost its line REPOSITORY = \"OWNER/NAME\": restore it.")
+        raise CourseError(f'{constant} has lost its line REPOSITORY = "OWNER/NAME": restore it.')
     old = found[1]
     patterns = {
         rf"(?<![\w.-]){re.escape(old)}(?![\w-])": new,

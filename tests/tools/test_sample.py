@@ -75,7 +75,7 @@ def test_archive_holds_the_drawings_and_the_table_of_collars(members):
 def test_download_expects_this_archive():
     content = pets.ARCHIVE.read_bytes()
     source = SOURCES["sample"]
-    assert (source.bytes, source.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert (source.size, source.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def test_archive_tells_nothing_about_who_drew_it_when():
