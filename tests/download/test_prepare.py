@@ -270,10 +270,22 @@ def test_what_cannot_be_read_is_left_out_counted_and_named(prepare, tmp_path: Pa
         "  train/cats/gone.jpg is missing, or a link that leads nowhere",
         "  train/dogs/cut.png cannot be read as an image",
         "  valid/dogs/page.jpg is no image of a kind",
-        "  valid/dogs/film.mp4 is no image",
-        "  train/cats/pipe.jpg is no image",
+        "  valid/dogs/film.mp4 is no image of a class",
+        "  train/cats/pipe.jpg is no image of a class",
     ):
         assert sentence in printed
+
+
+def test_stray_images_are_named_and_are_no_class(prepare) -> None:
+    strays = draw("cover.png", 1) | draw("PetImages/logo.png", 1) | draw("PetImages/owls/a.txt", 1)
+    counts, printed, _ = prepare(place({"PetImages": 15}) | strays)
+    assert counts == count(12, 3) and "ignored   owls (0 images)" in printed
+    assert "  cover.png is no image of a class" in printed and "PetImages/logo.png is" in printed
+
+
+def test_a_damaged_archive_in_an_archive_is_named(prepare, tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="mine.archive/data/train.zip is damaged"):
+        prepare({"data/train.zip": pack_zip(FLAT)[:-50]}, pack_zip)
 
 
 def test_of_many_only_the_first_ten_are_named(prepare) -> None:

@@ -78,7 +78,8 @@ def _make(
                 table = _arrange(source, archive, scratch / "unpacked", new)
             else:
                 address = f"The {'archive' if archive else 'folder'} {archive or folder.path}"
-                folder = _open_inner(folder or scan(scratch / "unpacked", tree), scratch / "inner")
+                folder = folder or scan(scratch / "unpacked", tree)
+                folder = _open_inner(folder, scratch / "inner", str(archive or folder.path))
                 table = prepare_tree(folder, new, address)
             files.write_json(new / STAMP, {"form": FORM, "made_from": made_from, "table": table})
             if tree.exists():
@@ -169,15 +170,18 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
     return [*format_counts(parts), f"licence   {source.licence}"]
 
 
-def _open_inner(folder: Folder, scratch: Path) -> Folder:
+def _open_inner(folder: Folder, scratch: Path, address: str) -> Folder:
     """The folder, or what is in its archives if it has no images beside them."""
-    for depth in range(3):
+    for depth in map(str, range(3)):
         inner = [file for file in folder.all_others if is_archive_name(file.name)]
         if folder.all_images or not inner:
             break
         for number, archive in enumerate(inner):
-            target = scratch / str(depth) / archive.name.partition(".")[0]
+            target = scratch / depth / archive.name.partition(".")[0]
             target = target.with_name(f"{number} {target.name}") if target.exists() else target
-            unpack(archive, target, lambda parts: not any(map(is_hidden, parts)))
-        folder = scan(scratch / str(depth), scratch)
+            try:
+                unpack(archive, target, lambda parts: not any(map(is_hidden, parts)))
+            except CourseError as error:
+                raise CourseError(str(error).replace(str(folder.path), address)) from error
+        folder = scan(scratch / depth, scratch)
     return folder

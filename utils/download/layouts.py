@@ -57,6 +57,12 @@ class Folder:
         named = [folder for folder in self.folders if folder.name.lower() not in SIDE_FOLDERS]
         return [folder for folder in named if folder.all_images]
 
+    @property
+    def only(self) -> "Folder | None":
+        """The folder that all images lie in, but for a stray one beside it."""
+        is_lone = len(self.full) == 1 and 10 * len(self.images) < len(self.all_images)
+        return self.full[0] if is_lone else None
+
 
 @dataclass
 class Layout:
@@ -131,8 +137,8 @@ def find_layout(root: Folder, address: str) -> Layout:
                 return layout
         level = [child for folder in level for child in folder.full]
     folder = root
-    while not folder.images and len(folder.full) == 1:
-        folder = folder.full[0]
+    while folder.only:
+        folder = folder.only
     # Beside class folders "test" holds images to be named; with one other alone it is a class.
     unnamed = [child for child in folder.full if find_part(child.name) in ("valid", "test")]
     if len(folder.full) - len(unnamed) < 2 or any(child.full for child in unnamed):
@@ -195,11 +201,8 @@ def _read_parts(folder: Folder) -> Layout | None:
 def read_classes(folder: Folder) -> Classes | None:
     """The classes of a part: its folders, or else the beginnings of its file names."""
     part = find_part(folder.name)
-    while not folder.images and len(folder.full) == 1:
-        only = folder.full[0]
-        if not only.full and (part is None or find_part(only.name) != part):
-            break
-        folder = only
+    while folder.only and (folder.only.full or part and find_part(folder.only.name) == part):
+        folder = folder.only
     named: Classes = defaultdict(list)
     for path in folder.images:
         name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)

@@ -46,11 +46,9 @@ def prepare_tree(folder: Folder, tree: Path, address: str) -> list[str]:
     paths = [file for part in layout.parts.values() for files in part.values() for _, file in files]
     looks = dict(zip(paths, _run(_look, paths, "looking"), strict=True))
     left_out = {file: look for file, look in looks.items() if isinstance(look, str)}
-    others = [
-        file
-        for file in folder.all_others
-        if file.suffix.lower() not in TEXTS and not is_archive_name(file.name)
-    ]
+    ignored = {file for child in layout.ignored for file in child.all_images}
+    others = [file for file in folder.all_images if file not in looks and file not in ignored]
+    others += [file for file in folder.all_others if not _is_text(file)]
     parts = {
         part: {
             name: [Item(below, file, looks[file]) for below, file in files if file not in left_out]
@@ -62,7 +60,7 @@ def prepare_tree(folder: Folder, tree: Path, address: str) -> list[str]:
         parts = _split(parts["train"])
         layout.taken.append(f"{TEST_SHARE:.0%} of each class, drawn at random → valid")
     reasons = [str(reason).replace(f"{folder.path}{os.sep}", "") for reason in left_out.values()]
-    reasons += [f"{file.relative_to(folder.path)} is no image." for file in others]
+    reasons += [f"{file.relative_to(folder.path)} is no image of a class." for file in others]
     _check_counts(parts, address, reasons)
     jobs = [
         (item, tree / part / name / new_name)
@@ -117,6 +115,10 @@ def _format_left_out(reasons: list[str]) -> list[str]:
         return []
     lines = [f"left out  {len(reasons):,} files:", *(f"  {reason}" for reason in reasons[:SHOWN])]
     return lines + [f"  and {len(reasons) - SHOWN:,} more"] * (len(reasons) > SHOWN)
+
+
+def _is_text(file: Path) -> bool:
+    return file.suffix.lower() in TEXTS or is_archive_name(file.name)
 
 
 def _look(file: Path) -> bool | str:
