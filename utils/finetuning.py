@@ -1,5 +1,6 @@
 """Training a pretrained network on: what may learn, at which rate, and where the middle lies."""
 
+import copy
 import math
 
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
 
 from utils.models import freeze, list_stages
 
@@ -26,11 +28,7 @@ def keep_statistics(model: nn.Module) -> None:
 
 
 def unfreeze_from(model: nn.Module, lowest: str = "stage 3") -> None:
-    """Let the stage `lowest` and all above it learn; freeze what lies below.
-
-    The first stages hold few of the weights and the largest outputs: to train them costs most of
-    the memory.
-    """
+    """Let the stage `lowest` (a name of `list_stages`) and all above it learn; freeze the rest."""
     freeze(model)
     stages = list_stages(model)
     names = list(stages)
@@ -65,6 +63,68 @@ def make_schedule(optimizer: Optimizer, steps: int, warm_up: float = 0.1) -> Lam
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     return LambdaLR(optimizer, share_of_rate)
+
+
+def run_range_test(
+    model: nn.Module,
+    loader: DataLoader,
+    lowest: float = 1e-6,
+    highest: float = 1e-2,
+    steps: int = 30,
+) -> tuple[list[float], list[float]]:
+    """Rates from `lowest` to `highest`, and the loss of a batch after the steps before it.
+
+    Adam takes the steps, with a copy of the model: the model and PyTorch's random numbers stay
+    what they were. It ends early where the loss is three times what guessing costs (Smith, 2015,
+    https://arxiv.org/abs/1506.01186).
+    """
+    copied = copy.deepcopy(model).train()
+    device = next(copied.parameters()).device
+    optimizer = torch.optim.Adam([p for p in copied.parameters() if p.requires_grad], lr=lowest)
+    rates, losses = [], []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        while len(rates) < steps:
+            for images, labels in loader:
+                rates.append(lowest * (highest / lowest) ** (len(rates) / (steps - 1)))
+                optimizer.param_groups[0]["lr"] = rates[-1]
+                logits = copied(images.to(device))
+                loss = F.cross_entropy(logits, labels.to(device))
+                losses.append(loss.item())
+                if not losses[-1] < 3 * math.log(logits.shape[1]):  # true of nan as well
+                    return rates, losses
+                if len(rates) == steps:
+                    break
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    return rates, losses
+
+
+def smooth_losses(losses: list[float], memory: float = 0.7) -> list[float]:
+    """The running mean in which each loss counts `memory` times as much as the one after it."""
+    smooth, weight, result = 0.0, 0.0, []
+    for loss in losses:
+        smooth = memory * smooth + (1 - memory) * loss
+        weight = memory * weight + (1 - memory)
+        result.append(smooth / weight)
+    return result
+
+
+def choose_rate(rates: list[float], losses: list[float], classes: int) -> float:
+    """A tenth of the rate where the smoothed loss begins to rise, a tenth of the last without one.
+
+    It begins where it stays, to the end, above its lowest value by a tenth of what guessing costs.
+    """
+    smoothed = smooth_losses(losses)
+    limit = min(smoothed) + 0.1 * math.log(classes)
+    below = [number for number, loss in enumerate(smoothed) if loss <= limit]
+    return rates[min(below[-1] + 1, len(rates) - 1)] / 10
+
+
+def stop_early(losses: list[float], patience: int = 2) -> bool:
+    """Whether the lowest of the validation losses is `patience` or more epochs ago."""
+    return len(losses) - 1 - losses.index(min(losses)) >= patience
 
 
 def copy_state(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from utils.data import Loaders, make_loaders
-from utils.features import load_features
+from utils.features import fit_head, load_features
 from utils.finetuning import group_parameters, keep_statistics, unfreeze_from
 from utils.models import CustomCNN, freeze, load_backbone, use_fast_arithmetic
 from utils.runs import Run, find_folder, find_run, load_run, save_run
@@ -20,7 +20,7 @@ from utils.training import collect_logits, fit
 HEAD_EPOCHS = 10
 CUSTOM_CNN_RATE = 0.0003  # Adam's own 0.001 leaves some seeds at the untrained loss
 UNFROZEN_EPOCHS = 2
-HEAD_RATE, RATE_FACTOR = 1e-4, 0.7
+UNFROZEN_RATE, RATE_FACTOR = 1e-4, 0.7
 
 
 def load_custom_cnn(settings: Settings) -> nn.Module:
@@ -85,11 +85,13 @@ def make_frozen(settings: Settings, loaders: Loaders) -> Run:
 
 
 def make_unfrozen(settings: Settings, loaders: Loaders) -> Run:
-    """Notebook 04 in short: the frozen network, trained on gently from stage 3 up."""
-    model = load_frozen(settings)
+    """Notebook 04 in short: the best head on the backbone, both trained on from stage 3 up."""
+    model = load_backbone(settings)
+    model.fc = fit_head(load_features(settings, "train"))
+    model = model.to(settings.device, memory_format=torch.channels_last)
     unfreeze_from(model, "stage 3")
     keep_statistics(model)
-    optimizer = torch.optim.Adam(group_parameters(model, HEAD_RATE, RATE_FACTOR))
+    optimizer = torch.optim.Adam(group_parameters(model, UNFROZEN_RATE, RATE_FACTOR))
     torch.manual_seed(0)
     history = fit(
         model,
