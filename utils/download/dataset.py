@@ -154,20 +154,17 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
     top = next(unpacked.iterdir(), unpacked)
     if (top / "validation").is_dir():
         (top / "validation").rename(top / "valid")
-    parts = {
-        part: Counter(file.parent.name for file in sorted(top.glob(f"{part}/*/*")))
-        for part in ("train", "valid")
-    }
-    if [dict(part) for part in parts.values()] != [
-        dict.fromkeys(("cats", "dogs"), number) for number in source.counts
-    ]:
-        numbers = "; ".join(f"{name} {dict(part)}" for name, part in parts.items())
+    counts, expected = {}, {}
+    for part, number in zip(("train", "valid"), source.counts, strict=True):
+        counts[part] = dict(Counter(file.parent.name for file in sorted(top.glob(f"{part}/*/*"))))
+        expected[part] = {"cats": number, "dogs": number}
+    if counts != expected:
         raise CourseError(
-            f"The archive {archive} holds {numbers} images, not {source.counts} cats and as many "
-            "dogs: replace it by a good copy."
+            f"The archive {archive} holds {counts} images instead of {expected}: replace it by a "
+            "good copy."
         )
     top.rename(tree)
-    return [*format_counts(parts), f"licence   {source.licence}"]
+    return [*format_counts(counts), f"licence   {source.licence}"]
 
 
 def _open_inner(folder: Folder, scratch: Path, address: str) -> Folder:
