@@ -89,9 +89,7 @@ def test_files_and_folders(settings, tmp_path, capsys):
     make_file(tmp_path / "pets" / ".hidden", "x.png", "red")
     code, out, err = run_main(capsys, tmp_path / "pets")
     assert code == 0 and len(out) == 44 and len(err) == 1 and "broken.jpg" in err[0]
-    assert out[0] == (
-        "Network: frozen backbone, efficientnet_lite0, trained on 8 images of sample"
-    )
+    assert out[0] == ("Network: frozen backbone, efficientnet_lite0, trained on 8 images of sample")
     assert out[1].split()[-3:] == ["blue", "100.0", "%"]
     assert out[-1].startswith("Accuracy") and "41 of 42" in out[-1] and "interval" in out[-1]
     code, out, err = run_main(capsys, files[0], tmp_path / "gone.png")

@@ -13,10 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
 from utils.download.layouts import scan
 from utils.settings import CourseError, Settings, load_settings
+
+if TYPE_CHECKING:
+    import torch
+
+    from utils.runs import Run
 
 BATCH_SIZE = 32
 
@@ -95,7 +101,7 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
     return 0 if predicted else 1
 
 
-def choose_network(settings: Settings, name: str | None = None):
+def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "Run", Settings]:
     """(folder, Run, Settings) of the run to ask: `name`, or the best on the same images.
 
     Without COURSE_DATA the images are those of the newest run, so that a network of one's own is
@@ -123,8 +129,8 @@ def choose_network(settings: Settings, name: str | None = None):
 
 
 def predict_images(
-    model, settings: Settings, paths: Iterable[Path]
-) -> Iterator[tuple[Path, "torch.Tensor | CourseError"]]:  # noqa: F821
+    model: "torch.nn.Module", settings: Settings, paths: Iterable[Path]
+) -> Iterator[tuple[Path, "torch.Tensor | CourseError"]]:
     """Each file with its probabilities, float32 [classes], or with what is wrong with it.
 
     `model` is in eval mode; images are prepared as for testing, with `settings`' backbone.
@@ -137,7 +143,7 @@ def predict_images(
 
     _, test_transform = make_transforms(settings)
 
-    def prepare(path: Path):
+    def prepare(path: Path) -> "torch.Tensor | CourseError":
         try:
             return test_transform(read_image(path))
         except CourseError as error:

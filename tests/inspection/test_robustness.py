@@ -1,30 +1,30 @@
-"""Pictures made worse, and pictures that are strangers."""
+"""Images made worse, and images that are unlike all others."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from utils.data import Split
-from utils.novelty import draw_strangers, find_threshold, measure_distances
-from utils.pictures import Pictures
-from utils.robustness import CORRUPTIONS, measure_robustness, occlude, rotate, trace_curves
-from utils.runs import find_interval
-from utils.training import Plan
-from utils.weights import Preprocessing
-
-HALF = (0.5, 0.5, 0.5)
-PLAN = Plan(0, Preprocessing(40, 32, "bilinear", HALF, HALF))
+from utils.claims import find_interval
+from utils.inspection.novelty import find_threshold, load_strangers, measure_distances
+from utils.inspection.robustness import (
+    CORRUPTIONS,
+    cover,
+    find_breaking_level,
+    measure_robustness,
+    rotate,
+)
 
 
 def make_images(count: int = 4) -> torch.Tensor:
-    """Smooth pictures, uint8 [count, 3, 40, 40]."""
+    """Smooth images, uint8 [count, 3, 40, 40]."""
     torch.manual_seed(0)
-    return nn.functional.interpolate(255 * torch.rand(count, 3, 5, 5), 40, mode="bilinear").byte()
+    return F.interpolate(255 * torch.rand(count, 3, 5, 5), 40, mode="bilinear").byte()
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_each_level_is_further_from_the_picture(kind):
+def test_each_level_is_further_from_the_image(kind):
     images = make_images()
     before = images.clone()
     corruption = CORRUPTIONS[kind]
@@ -47,31 +47,37 @@ def test_half_a_turn():
 
 
 def test_covered_area():
-    covered = (occlude(torch.zeros(1, 3, 100, 100).byte(), 0.25) > 0).float().mean().item()
+    covered = (cover(torch.zeros(1, 3, 100, 100).byte(), 0.25) > 0).float().mean().item()
     assert covered == pytest.approx(0.25, abs=0.01)
 
 
 class Brightness(nn.Module):
-    """Class 1 for bright pictures: darkness fools it, and nothing else does."""
+    """Class 1 for bright images: darkness fools it, and nothing else does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         light = images.mean(dim=(1, 2, 3))
         return torch.stack([-light, light], dim=1)
 
 
-def test_counts_by_kind_network_and_level():
-    array = np.zeros((10, 40, 40, 3), np.uint8)
-    array[5:] = 200
-    labels = np.repeat([0, 1], 5)
-    split = Split("test", tuple(map(str, range(10))), labels, ("dark", "bright"))
-    rows = [0, 1, 2, 3, 5, 6, 7, 8]
-    correct = measure_robustness({"b": Brightness()}, Pictures(split, array, "k"), rows, PLAN)
-    assert list(correct) == list(CORRUPTIONS)
-    assert correct["darkness"]["b"] == [8, 4, 4, 4]
-    assert correct["JPEG"]["b"] == correct["rotation"]["b"] == [8, 8, 8, 8]
-    levels, middle, low, high = trace_curves(correct, 8)["darkness"]["b"]
-    assert levels == ["as is", "0.5", "0.8", "0.95"] and middle == [1.0, 0.5, 0.5, 0.5]
-    assert (low[1], high[1]) == find_interval(4, 8)
+def test_accuracy_by_kind_network_and_level():
+    images = torch.zeros(18, 3, 40, 40, dtype=torch.uint8)
+    images[9:] = 200
+    labels = torch.arange(18) // 9
+    curves = measure_robustness(
+        {"frozen": Brightness()}, images, labels, lambda some: some / 127.5 - 1
+    )
+    assert list(curves) == list(CORRUPTIONS)
+    levels, accuracies, low, high = curves["darkness"]["frozen"]
+    assert levels == ["as is", "0.5", "0.8", "0.95"] and accuracies == [1.0, 0.5, 0.5, 0.5]
+    assert (low[1], high[1]) == find_interval(9, 18)
+    assert find_breaking_level(curves["darkness"]["frozen"]) == "0.5"
+    for kind in ("JPEG", "rotation"):
+        assert curves[kind]["frozen"][1] == [1.0] * 4
+        assert find_breaking_level(curves[kind]["frozen"]) is None
 
 
 def test_distance_is_to_the_fifth_neighbour_and_ignores_length():
@@ -84,12 +90,11 @@ def test_distance_is_to_the_fifth_neighbour_and_ignores_length():
 
 def test_threshold_and_its_false_alarms():
     distances = torch.arange(100).float()
-    threshold = find_threshold(distances)
-    assert (distances > threshold).sum() in (4, 5)
+    assert (distances > find_threshold(distances)).sum() in (4, 5)
     assert find_threshold(torch.tensor([0.5, 0.7])) == pytest.approx(0.7)
 
 
-def test_strangers_lie_beyond_the_threshold():
+def test_strange_features_lie_beyond_the_threshold():
     torch.manual_seed(0)
     centre = torch.randn(64)
     known = centre + torch.randn(300, 64)
@@ -99,8 +104,8 @@ def test_strangers_lie_beyond_the_threshold():
     assert (measure_distances(strange, known[:200]) > threshold).float().mean() > 0.95
 
 
-def test_drawn_strangers_differ_and_repeat():
-    strangers = draw_strangers(8, 64)
-    assert strangers.shape == (8, 64, 64, 3) and strangers.dtype == np.uint8
-    assert len({picture.tobytes() for picture in strangers}) == 8
-    assert np.array_equal(strangers, draw_strangers(8, 64))
+def test_strangers_are_colour_images():
+    strangers = load_strangers()
+    assert len(strangers) >= 6
+    for image in strangers.values():
+        assert image.dtype == np.uint8 and image.shape[2] == 3 and min(image.shape[:2]) >= 224

@@ -1,71 +1,42 @@
 """Where a network looks: Grad-CAM, and the test whether its maps depend on what was learned."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
-from utils.models import CustomCNN, split_stages
+from utils import models
 
-BATCH_SIZE = 8  # pictures whose activations are kept for the gradient at once
+LAYERS = {"CustomCNN": "conv3", "ResNet": "layer4", "EfficientNetLite0": "body.bn2"}
 
 
 def find_map_layer(model: nn.Module) -> nn.Module:
-    """The last layer that still knows where: its output is [N, channels, height, width]."""
-    if isinstance(model, CustomCNN):
-        return model.conv3
-    return model.layer4 if hasattr(model, "layer4") else model.bn2
-
-
-def list_stages(model: nn.Module) -> dict[str, list[nn.Module]]:
-    """The parts of a network from the pixels to the logits, by name."""
-    if isinstance(model, CustomCNN):
-        names = ("conv1", "conv2", "conv3", "hidden", "output")
-        return {name: [getattr(model, name)] for name in names}
-    return split_stages(model)
+    """The last layer that still has a position for every value: [N, channels, height, width]."""
+    return model.get_submodule(LAYERS[type(model).__name__])
 
 
 def compute_grad_cam(
-    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor | int
+    model: nn.Module, layer: nn.Module, images: torch.Tensor, targets: Sequence[int]
 ) -> torch.Tensor:
-    """What speaks for `targets` (positive) and against them (negative), float [N, height, width].
+    """What speaks for the class `targets[n]` of each image, and (negative) what against it.
 
-    Each channel of the last maps is weighted by the mean gradient of the target's logit, and the
-    channels are summed (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391). `inputs` are
-    normalised pictures [N, 3, H, W] on the model's device; the map is as coarse as that layer.
+    Float [N, height, width], as coarse as the layer's output. `images` [N, 3, H, W] are on the
+    model's device (Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391).
     """
-    from captum.attr import LayerGradCam
-
-    method = LayerGradCam(model.eval(), find_map_layer(model))
-    targets = torch.as_tensor(targets, device=inputs.device).expand(len(inputs)).clone()
-    maps = []
-    for batch, wanted in zip(inputs.split(BATCH_SIZE), targets.split(BATCH_SIZE), strict=True):
-        # Captum wants inputs with gradients, which a frozen network would not make by itself.
-        batch = batch.detach().clone().requires_grad_()
-        maps.append(method.attribute(batch, target=wanted).detach()[:, 0].float().cpu())
-    return torch.cat(maps)
-
-
-def overlay_map(image: np.ndarray, heat: torch.Tensor) -> np.ndarray:
-    """A picture, uint8 [H, W, 3], lit where a map is positive and dimmed elsewhere.
-
-    The map is scaled to its own maximum: it says where, not how much.
-    """
-    positive = heat.clamp(min=0)
-    scaled = (positive / positive.max().clamp(min=1e-12) * 255).byte().numpy()
-    high, wide = image.shape[:2]
-    mask = np.asarray(Image.fromarray(scaled).resize((wide, high), Image.Resampling.BICUBIC))
-    light = mask[..., None] / 255.0
-    warm = np.array([255.0, 225.0, 120.0])
-    lit = image * (0.5 + 0.5 * light)  # dark fur on dark ground is still to be seen
-    return (lit * (1 - 0.3 * light) + 0.3 * light * warm).clip(0, 255).astype(np.uint8)
+    kept = []
+    hook = layer.register_forward_hook(lambda *call: kept.append(call[-1]))
+    logits = model(images.clone().requires_grad_())
+    hook.remove()
+    answers = logits[range(len(images)), targets]
+    (gradient,) = torch.autograd.grad(answers.sum(), kept[0])
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * kept[0]).sum(dim=1).detach().cpu()
 
 
 @torch.no_grad()
 def randomize_weights(modules: list[nn.Module], generator: torch.Generator) -> None:
-    """Draw the kernels and matrices anew, with the mean and deviation that each of them had."""
+    """Replace kernels and matrices by random ones of the same mean and standard deviation."""
     for module in modules:
         for weight in module.parameters():
             if weight.ndim > 1:
@@ -74,23 +45,34 @@ def randomize_weights(modules: list[nn.Module], generator: torch.Generator) -> N
 
 
 def randomize_from_head(model: nn.Module, seed: int = 0) -> Iterator[str]:
-    """Randomise a network in place, one stage after the other from the head to the pixels.
+    """Randomise a network in place, stage by stage from the head to the pixels.
 
-    Yields the name of the stage that has lost its training (and all above it with it): the
-    cascading test of Adebayo et al. (2018, https://arxiv.org/abs/1810.03292).
+    Yields the name of the stage that was replaced last: the cascading test of Adebayo et al. (2018,
+    https://arxiv.org/abs/1810.03292).
     """
+    if isinstance(model, models.CustomCNN):
+        layers = ("conv1", "conv2", "conv3", "fc1", "out")
+        stages = {name: [getattr(model, name)] for name in layers}
+    else:
+        stages = models.list_stages(model)
     generator = torch.Generator().manual_seed(seed)
-    for name, modules in reversed(list_stages(model).items()):
+    for name, modules in reversed(stages.items()):
         randomize_weights(modules, generator)
         yield name
 
 
 def compare_maps(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
-    """Spearman's rank correlation of each pair of maps, float [N]: 1 same order, 0 unrelated."""
-    from scipy.stats import rankdata  # here, since nothing else needs it, and it is slow to import
+    """Spearman's rank correlation of each pair of maps, float [N]: 1 same order, 0 unrelated.
 
-    ranks = [rankdata(maps.flatten(start_dim=1).numpy(), axis=1) for maps in (first, second)]
-    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
-    scale = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
-    product = (centred[0] * centred[1]).sum(axis=1)
-    return np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
+    Its sign may turn over with a random head: the same places, counted against instead of for.
+    So compare absolute values. A map that is the same everywhere is related to nothing.
+    """
+    from scipy.stats import spearmanr  # slow to import, and only this needs it
+
+    flat = [maps.flatten(start_dim=1).double().numpy() for maps in (first, second)]
+    return np.array(
+        [
+            spearmanr(one, other).statistic if np.ptp(one) and np.ptp(other) else 0.0
+            for one, other in zip(*flat, strict=True)
+        ]
+    )
