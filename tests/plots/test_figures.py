@@ -142,6 +142,10 @@ FIGURES = {  # what is drawn, and what its description has to say
         lambda: distributed.plot_deal({"epoch 0": [[1, 0], [2, 1]]}, "Three"),
         "process 1 gets [2, 1]",
     ),
+    "published": (
+        lambda: distributed.plot_published({"8 GPUs": 0.91}, {"8 GPUs": 0.897}),
+        "predicted: 8 GPUs 91 %; published: 8 GPUs 90 %",
+    ),
     "scaling": (
         lambda: distributed.plot_scaling([1, 2], [250.0, 400.0], {"2 GPUs": (0.1, 0.02, 0.03)}, ""),
         "400 with 2, 80 % of the ideal. 2 GPUs: 100 ms of computing, 20 ms",

@@ -68,7 +68,7 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
 
     Each history has the lists that `fit` returns; the last value stands at each line's end.
     """
-    figure, axes = house.make_axes(1, 2, 9, 3.8)
+    figure, axes = house.make_axes(1, 2, 9, 3.4 + 0.5 * len(histories))
     for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
         ends = []
         write = format_percent if quantity == "accuracy" else "{:.2f}".format
