@@ -174,7 +174,7 @@ def test_fault_29_other_weights_of_the_same_network_are_noted_once(
     assert list_names(hub) == {FILE_NAME}  # nothing downloaded beside it
 
 
-def test_weights_in_the_shared_folder_are_used_where_they_lie(
+def test_weights_in_the_shared_folder_come_into_the_cache(
     hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "find_address", lambda: f"http://127.0.0.1:9/{NAME}")
@@ -182,7 +182,9 @@ def test_weights_in_the_shared_folder_are_used_where_they_lie(
     by_hand = tmp_path / "downloads" / NAME
     by_hand.parent.mkdir()
     by_hand.write_bytes(CONTENT)
-    assert download_weights(shared) == by_hand and not list(hub.iterdir())
+    found = download_weights(shared)
+    assert found.parent == hub and found.read_bytes() == by_hand.read_bytes()
+    found.unlink()
     by_hand.write_bytes(CONTENT[:-1])
     assert "could not be downloaded" in fail(shared)
     assert by_hand.exists()  # somebody else's file is not touched
