@@ -1,5 +1,7 @@
 """Runs a notebook in a kernel of its own and saves what came of it."""
 
+import base64
+import mimetypes
 import re
 from pathlib import Path
 
@@ -107,10 +109,28 @@ def save_executed(notebook: NotebookNode, path: Path, build: Path) -> Path:
     build.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, build / path.name)
     # Of nbconvert's templates this is the one without scripts from the network, and with alt texts.
-    exporter = HTMLExporter(template_name="basic", embed_images=True)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
-    body = re.sub(r'<img alt="([^"]*)" src="https?:[^>]*>', r"\1", body)  # badges
+    body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    body = embed_images(body, path.parent)
     colours = HtmlFormatter().get_style_defs(".highlight")
     page = build / f"{path.stem}.html"
     page.write_text(PAGE.format(title=path.stem, colours=colours, body=body), encoding="utf-8")
     return page
+
+
+def embed_images(html: str, folder: Path) -> str:
+    """The page with the images of `folder` in it, and of images elsewhere (badges) the words.
+
+    Not nbconvert's option of this name, which closes every <details> before what it folds.
+    """
+
+    def embed(tag: re.Match) -> str:
+        source = re.search(r'src="([^"]*)"', tag[0])[1]
+        if source.startswith("data:"):
+            return tag[0]
+        if not (folder / source).is_file():
+            return re.search(r'alt="([^"]*)"', tag[0])[1]
+        content = base64.b64encode((folder / source).read_bytes()).decode("ascii")
+        kind = mimetypes.guess_type(source)[0]
+        return tag[0].replace(source, f"data:{kind};base64,{content}")
+
+    return re.sub(r"<img [^>]*>", embed, html)

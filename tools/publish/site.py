@@ -1,123 +1,124 @@
 """The course as a small site, to read without running: `make site`.
 
-Every page carries its style, script and pictures, and asks the network for nothing.
+Sphinx makes it from the notebooks as they are committed and from the two README. Nothing is loaded
+from elsewhere but the badges' images.
 """
 
 import re
 import shutil
 import sys
-from html import escape
+import tempfile
 from pathlib import Path
 
-from nbformat import NotebookNode
+import nbformat
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
 
-from utils.errors import CourseError
-from utils.notebook_cleaning import read_notebook
-from utils.notebook_html import (
-    PageRenderer,
-    find_link,
-    render_markdown,
-    render_notebook,
-    render_page,
-)
-from utils.notebooks import NOTEBOOKS, find_notebooks
-from utils.settings import ROOT
+from tools.cleaning import read_notebook
+from tools.notebooks import find_notebooks
+from tools.setup_cell import REPOSITORY
+from utils.settings import ROOT, CourseError
 
 SITE = ROOT / "_build" / "site"
-# Pages of Markdown files, with the words of the links to them.
-TEXTS = {ROOT / "README.md": "The course", NOTEBOOKS / "README.md": "For the people who teach it"}
+CONFIGURATION = {
+    "project": "Transfer learning, hands on",
+    "extensions": ["myst_nb", "tools.publish.site"],
+    "html_math_renderer": "mathml",
+    "root_doc": "README",
+    "html_title": "Dogs against cats",
+    "html_sidebars": {"**": []},
+    "html_theme": "pydata_sphinx_theme",
+    "html_theme_options": {"navigation_with_keys": True, "show_prev_next": True},
+    "html_copy_source": False,
+    "html_use_index": False,
+    "nb_execution_mode": "off",
+    "myst_enable_extensions": ["dollarmath"],
+    "myst_heading_anchors": 3,
+    "suppress_warnings": ["mystnb.unknown_mime_type", "misc.highlighting_failure"],
+}
+CONTENTS = """
+
+```{{toctree}}
+:hidden:
+
+{notebooks}
+notebooks/README
+```
+"""
+FORWARD = (
+    '<!DOCTYPE html><title>The course</title><meta http-equiv="refresh" content="0; README.html">'
+)
 
 
-def read_opening(notebook: NotebookNode) -> tuple[str, str, str]:
-    """Title, one-sentence promise, and time from a notebook's first two cells."""
-    first, second = (cell.source for cell in notebook.cells[:2])
-    title, promise = re.search(r"^# (.+)$", first, re.M), re.search(r"^\*\*(.+)\*\*$", first, re.M)
-    if not (title and promise and second.count("|") >= 12):
-        raise CourseError(
-            "The first two cells of a notebook are its title, its promise in bold and its table "
-            f"`you will / you need / time`; here they begin with {first[:40]!r}: complete them."
-        )
-    return title[1], promise[1], second.strip().splitlines()[-1].strip("| ").split(" | ")[-1]
+def setup(app: Sphinx) -> None:
+    """Let Sphinx write mathematics as MathML, where its own renderers fetch a script."""
+
+    def write_formula(writer: nodes.NodeVisitor, node: nodes.Element) -> None:
+        writer.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+        raise nodes.SkipNode
+
+    app.add_html_math_renderer("mathml", (write_formula, None), (write_formula, None))
 
 
-def name_pages(notebooks: list[Path]) -> dict[Path, str]:
-    """The page of each notebook and text."""
-    pages = {path.resolve(): f"{path.stem}.html" for path in notebooks}
-    return pages | {ROOT / "README.md": "course.html", NOTEBOOKS / "README.md": "guide.html"}
+def link_elsewhere(text: str, folder: Path, root: Path) -> str:
+    """The Markdown with links to files of the course that have no page leading to GitHub."""
+
+    def link(found: re.Match) -> str:
+        place = (folder / found[1]).resolve()
+        has_page = place.parent == root / "notebooks" or place == root / "README.md"
+        is_image = place.suffix in (".jpg", ".png", ".svg")
+        if (place.is_file() and (has_page or is_image)) or not place.is_relative_to(root):
+            return found[0]
+        kind = "tree" if place.is_dir() else "blob"
+        inside = place.relative_to(root).as_posix()
+        return f"](https://github.com/{REPOSITORY}/{kind}/main/{inside}{found[2] or ''})"
+
+    return re.sub(r"\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)", link, text)
 
 
-def format_links(links: list[tuple[str, str]]) -> str:
-    """Links (page, words) for the head or foot of a page."""
-    return "\n".join(f'<a href="{page}">{escape(words)}</a>' for page, words in links)
-
-
-def format_sections(renderer: PageRenderer) -> str:
-    """A table of contents of the page's sections."""
-    links = (f'<li><a href="#{name}">{title}</a></li>\n' for name, title in renderer.sections)
-    return f'<nav class="sections" aria-label="Sections"><ul>\n{"".join(links)}</ul></nav>\n'
-
-
-def build_index(openings: dict[str, tuple[str, str, str]], pages: dict[Path, str]) -> str:
-    """The first page: what there is to read, in order."""
-    items = "".join(
-        f'<li value="{int(page[:2])}"><p><a href="{page}"><b>{escape(title)}</b></a></p>'
-        f"<p>{escape(promise)}</p><p>To run it takes {escape(time)}.</p></li>\n"
-        for page, (title, promise, time) in openings.items()
-    )
-    picture = "![Drawn cats and dogs, and what a network says about each](pictures/sample.jpg)"
-    renderer = PageRenderer(NOTEBOOKS, find_link(NOTEBOOKS, pages))
-    opening = render_markdown(
-        "# Transfer learning, hands on: dogs against cats\n\nThese are the course's notebooks with "
-        "what they showed when they last ran, on drawn pictures and two cores. Nothing here runs: "
-        "in place of a control stands a picture of how it begins. [The course](../README.md) says "
-        "how to run it, and [a guide](README.md) is for the people who teach it.\n\n" + picture,
-        renderer,
-    )
-    return f"{opening}<h2>The notebooks</h2>\n<ol>\n{items}</ol>\n"
+def write_sources(notebooks: list[Path], sources: Path) -> None:
+    """Copy what becomes pages to `sources`, laid out like the repository, ready for Sphinx."""
+    folder = sources / "notebooks"
+    shutil.copytree(ROOT / "notebooks" / "pictures", folder / "pictures")
+    for place in (Path("README.md"), Path("notebooks/README.md")):
+        text = (ROOT / place).read_text("utf-8")
+        (sources / place).write_text(link_elsewhere(text, (ROOT / place).parent, ROOT), "utf-8")
+    names = "\n".join(f"notebooks/{path.stem}" for path in notebooks)
+    with open(sources / "README.md", "a", encoding="utf-8") as file:
+        file.write(CONTENTS.format(notebooks=names))
+    for path in notebooks:
+        notebook = read_notebook(path)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = link_elsewhere(cell.source, path.parent, ROOT)
+            else:
+                # Where MyST-NB takes an image's description from; it passes over the output's own.
+                words = [o.get("metadata", {}).get("image/png", {}) for o in cell.outputs]
+                alt = " ".join(about["alt"] for about in words if "alt" in about)
+                cell.metadata["mystnb"] = {"image": {"alt": alt}} if alt else {}
+        nbformat.write(notebook, folder / path.name)
 
 
 def build_site(destination: Path, notebooks: list[Path]) -> list[Path]:
-    """Writes the site of these notebooks into `destination`, which is made anew; its pages."""
-    pages, openings, written = name_pages(notebooks), {}, []
+    """Write the site of these notebooks into `destination`, which is made anew; its pages."""
     shutil.rmtree(destination, ignore_errors=True)
-    destination.mkdir(parents=True)
-
-    def write(page: str, title: str, body: str, before: str, after: str = "") -> None:
-        (destination / page).write_text(render_page(title, body, before, after), encoding="utf-8")
-        written.append(destination / page)
-
-    sources = {path: read_notebook(path) for path in notebooks}
-    for path, notebook in sources.items():
-        openings[pages[path.resolve()]] = read_opening(notebook)
-    home = ("index.html", "All notebooks")
-    texts = [(pages[path], words) for path, words in TEXTS.items()]
-    order = list(openings)
-    for place, (path, notebook) in enumerate(sources.items()):
-        links = [home]
-        if place:
-            links.insert(0, (order[place - 1], f"← {openings[order[place - 1]][0]}"))
-        if place + 1 < len(order):
-            links.append((order[place + 1], f"{openings[order[place + 1]][0]} →"))
-        body, renderer = render_notebook(notebook, path.parent, find_link(path.parent, pages))
-        title, end, rest = body.partition("</h1>")
-        body = f"{title}{end}{format_sections(renderer)}{rest}"
-        around = format_links(links)
-        write(order[place], openings[order[place]][0], body, around, around)
-    for path, words in TEXTS.items():
-        renderer = PageRenderer(path.parent, find_link(path.parent, pages))
-        body = render_markdown(path.read_text("utf-8"), renderer)
-        links = format_links([home, *(text for text in texts if text[0] != pages[path])])
-        title, end, rest = body.partition("</h1>")
-        write(pages[path], words, f"{title}{end}{format_sections(renderer)}{rest}", links)
-    write("index.html", "Dogs against cats", build_index(openings, pages), format_links(texts))
-    return written
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder).resolve()
+        write_sources(notebooks, sources)
+        Sphinx(
+            sources, None, destination, sources / ".doctrees", "html", CONFIGURATION, status=None
+        ).build()
+    (destination / "index.html").write_text(FORWARD, encoding="utf-8")
+    return [destination / "README.html", *sorted(destination.glob("notebooks/*.html"))]
 
 
 def main() -> int:
-    """Builds the site; returns the exit code."""
+    """Build the site; returns the exit code."""
     try:
         written = build_site(SITE, find_notebooks())
-    except CourseError as error:
+    except (CourseError, SphinxError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{len(written)} pages, to read: {(SITE / 'index.html').relative_to(ROOT)}")
