@@ -2,17 +2,18 @@
 
 The exchange is a ring all-reduce (Patarasuk and Yuan, 2009, "Bandwidth optimal all-reduce
 algorithms for clusters of workstations"): of its gradients every GPU sends, and receives, twice all
-but its own part. It goes on behind the way back, as soon as gradients are there, in buckets (Li et
-al., 2020, https://arxiv.org/abs/2006.15704); the last bucket has nothing left to hide behind.
+but its own share. It goes on behind the backward pass, as soon as gradients are there, in buckets
+(Li et al., 2020, https://arxiv.org/abs/2006.15704); nothing is left to hide the last one behind.
 """
 
 from dataclasses import dataclass, replace
 
-BACKWARD_PART = 2 / 3  # of a step's computing: two products a layer on the way back, one forward
+# Of a step's computing: two products per layer in the backward pass, one in the forward pass.
+BACKWARD_SHARE = 2 / 3
 BUCKET_BYTES = 25 * 2**20  # DistributedDataParallel's own choice
 # Of a link's speed, what gradients get: Goyal et al. (2017) allow 15 Gbit/s where the bytes alone
 # would need 12.8.
-USABLE_PART = 12.8 / 15
+USABLE_SHARE = 12.8 / 15
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Job:
     """A network, a GPU and the wires between GPUs."""
 
     gradient_bytes: float
-    pictures_per_second: float  # of one GPU, alone, forward and back
-    batch_size: int  # pictures a GPU and step
-    link: float  # bits a second between machines
+    images_per_second: float  # of one GPU, alone, forward and back
+    batch_size: int  # images per GPU and step
+    link: float  # bits per second between machines
     gpus_per_machine: int = 8
-    link_inside: float = 160e9  # bits a second between the GPUs of a machine
+    link_inside: float = 160e9  # bits per second between the GPUs of a machine
 
 
 @dataclass(frozen=True)
 class Step:
-    """Seconds of a step. The exchange is `hidden` behind the way back, or `waited` for."""
+    """Seconds of a step. The exchange is `hidden` behind the backward pass, or `waited` for."""
 
     compute: float
     hidden: float
@@ -44,20 +45,20 @@ def predict_exchange(job: Job, gpus: int) -> float:
     """Seconds in which all gradients are averaged. A ring is as fast as its slowest link."""
     link = job.link_inside if gpus <= job.gpus_per_machine else min(job.link, job.link_inside)
     sent = 2 * (gpus - 1) / gpus * job.gradient_bytes
-    return 8 * sent / (USABLE_PART * link)
+    return 8 * sent / (USABLE_SHARE * link)
 
 
 def predict_step(job: Job, gpus: int) -> Step:
-    """Seconds of one step of `gpus` GPUs, each with its own `batch_size` pictures."""
-    compute = job.batch_size / job.pictures_per_second
+    """Seconds of one step of `gpus` GPUs, each with its own `batch_size` images."""
+    compute = job.batch_size / job.images_per_second
     exchange = predict_exchange(job, gpus)
     last = exchange * min(1.0, BUCKET_BYTES / job.gradient_bytes)
-    hidden = min(exchange - last, BACKWARD_PART * compute)
+    hidden = min(exchange - last, BACKWARD_SHARE * compute)
     return Step(compute, hidden, exchange - hidden)
 
 
 def predict_speed(job: Job, gpus: int) -> float:
-    """Pictures a second of all GPUs together."""
+    """Images per second of all GPUs together."""
     return gpus * job.batch_size / predict_step(job, gpus).seconds
 
 
@@ -81,25 +82,25 @@ class Published:
 
 GOYAL = "Goyal et al., 2017, https://arxiv.org/abs/1706.02677"
 HOROVOD = "Horovod, 2018, https://github.com/horovod/horovod/blob/master/docs/benchmarks.rst"
-# One P100 with 64 pictures a step, in TensorFlow's benchmarks of May 2017
-# (https://www.tensorflow.org/performance/benchmarks): ResNet-50 219 pictures a second, ResNet-152
+# One P100 with 64 images a step, in TensorFlow's benchmarks of May 2017
+# (https://www.tensorflow.org/performance/benchmarks): ResNet-50 219 images a second, ResNet-152
 # 91.8, VGG-16 154. ResNet-101 is not among them: its operations lie halfway between the other two
 # (3.8, 7.6 and 11.3 billion; He et al., 2015, https://arxiv.org/abs/1512.03385), so its seconds do.
 RESNET_101_ON_P100 = 2 / (1 / 219 + 1 / 91.8)
 _BIG_BASIN = Job(
     gradient_bytes=4 * 25_557_032,
-    pictures_per_second=32 * BACKWARD_PART / 0.120,  # the paper's 120 ms on the way back
+    images_per_second=32 * BACKWARD_SHARE / 0.120,  # the paper's 120 ms of the backward pass
     batch_size=32,
     link=50e9,
 )
 _FOUR_PASCALS = Job(
     gradient_bytes=4 * 44_549_160,
-    pictures_per_second=RESNET_101_ON_P100,
+    images_per_second=RESNET_101_ON_P100,
     batch_size=64,
     link=25e9,
     gpus_per_machine=4,
 )
-_VGG = replace(_FOUR_PASCALS, gradient_bytes=4 * 138_357_544, pictures_per_second=154)
+_VGG = replace(_FOUR_PASCALS, gradient_bytes=4 * 138_357_544, images_per_second=154)
 
 PUBLISHED = (
     Published("ResNet-50, 256 GPUs against 8", _BIG_BASIN, 256, 8, 0.90, GOYAL),
