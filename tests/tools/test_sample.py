@@ -88,6 +88,7 @@ def test_archive_tells_nothing_about_who_drew_it_when():
     assert {(e.mtime, e.uid, e.gid, e.uname, e.gname) for e in entries} == {(0, 0, 0, "", "")}
 
 
+@pytest.mark.slow
 def test_every_drawing_is_a_complete_colour_image_of_256_pixels(members, pixels):
     for part, count in COUNTS.items():
         assert pixels[part].shape == (2 * count, 256, 256, 3)
@@ -172,15 +173,18 @@ def test_another_species_is_refused():
 # -- told apart by shape alone
 
 
+@pytest.mark.slow
 def test_mean_colour_tells_nothing(pixels):
     assert classify({part: pixels[part].mean((1, 2)) for part in COUNTS}) <= 0.60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.001, 1.0])
 def test_thumbnails_tell_little(pixels, strength):
     assert classify({part: shrink(pixels[part], 16) for part in COUNTS}, strength) <= 0.70
 
 
+@pytest.mark.slow
 def test_colour_statistics_and_file_sizes_tell_little(members, pixels):
     features = {
         part: np.column_stack(
@@ -195,6 +199,7 @@ def test_colour_statistics_and_file_sizes_tell_little(members, pixels):
     assert classify(features) <= 0.65
 
 
+@pytest.mark.slow
 def test_the_shortcut_tests_would_notice_a_leak(pixels):
     tinted = {part: pixels[part].mean((1, 2)) for part in COUNTS}
     for part, count in COUNTS.items():
