@@ -50,36 +50,21 @@ FIGURES = {  # what is drawn, and what its description has to say
     ),
     "comparison": (lambda: plots.plot_comparison(RUN_LIST), "frozen backbone 99 % in 3.3 s"),
     "four boxes": (lambda: plots.plot_four_boxes(3), "You are in notebook 03"),
-    "architecture": (
-        lambda: network.draw_architecture([("conv1", (32, 222, 222)), ("out", (2,))]),
-        "conv1 32 × 222 × 222, then out 2",
-    ),
     "products": (
         lambda: network.show_products(IMAGE[0], (1, 2), dict.fromkeys("abc", np.eye(3))),
         "Row 1, column 2",
     ),
     "kernels": (lambda: network.show_kernels({"A": np.eye(3)}), "A: 1, 0, 0, 0, 1"),
     "filtered": (lambda: network.show_filtered({"A": IMAGE[0], "B": IMAGE[1]}), "with A, B"),
-    "feature maps": (
-        lambda: network.show_feature_maps(IMAGE, {"stage 1": IMAGE}),
-        "stage 1: 3 maps of 32 × 32",
-    ),
     "descent": (
         lambda: network.plot_descent(([0, 1], [2, 1]), [(0, 2), (0.5, 1.5)]),
         "1 steps downhill: loss 2 at weight 0, then loss 1.5 at weight 0.5",
     ),
     "repeats": (lambda: network.plot_repeats({"a": [1, 2]}, "x", zero="cat"), "a from 1 to 2"),
-    "blocks": (network.draw_residual_blocks, "skip connection"),
     "guesses": (lambda: features.plot_guesses([IMAGE], [[("tabby", 0.6)]]), "tabby 60 %"),
     "drift": (
         lambda: features.plot_drift({"means": [0.1, 0.3], "v": [1, 2]}),
         "median 0.2, at most",
-    ),
-    "maps": (
-        lambda: features.plot_maps(
-            {"pixels": GENERATOR.random((204, 2))}, list(range(102)) * 2, MANY, {"pixels": "60 %"}
-        ),
-        "pixels 60 %. Classes: 96 other classes, $flower 0$",
     ),
     "few images": (
         lambda: features.plot_few_images({"head": ([1, 10], [0.8, 0.9])}, {"chance": 0.5}),
@@ -104,14 +89,6 @@ FIGURES = {  # what is drawn, and what its description has to say
         lambda: finetuning.plot_memory({"a": {"kept": 3e6}}),
         "backward pass: a 3 megabytes",
     ),
-    "range test": (
-        lambda: finetuning.plot_range_test([1e-6, 1e-3], [1, 2], [1, 1.5], {"chosen": 1e-4}),
-        "1.5 at the end, at a rate of 0.001; chosen at 0.0001",
-    ),
-    "seeds": (
-        lambda: finetuning.plot_seeds({"a": [[3, 1], [4, 2]]}, reference=("frozen", 0.5)),
-        "a ends at 1, 2, mean 1.5; frozen 0.5",
-    ),
     "grad-cam": (
         lambda: inspection.show_maps([IMAGE] * 4, [IMAGE[0]] * 4, list("abcd"), [1, 0, 1, 1]),
         "4 images, each with its map: a, b (wrong)",
@@ -123,14 +100,6 @@ FIGURES = {  # what is drawn, and what its description has to say
     "many confusions": (
         lambda: inspection.plot_confusion({"frozen": np.eye(102, k=3) * 7 + np.eye(102)}, MANY),
         "frozen backbone 102 of 795 right. frozen backbone: the largest of its confusions",
-    ),
-    "reliability": (
-        lambda: inspection.plot_reliability({"frozen": {"as trained": BINS}}),
-        "60 % confident 50 % right",
-    ),
-    "robustness": (
-        lambda: inspection.plot_robustness({"noise": {"frozen": LEVELS}}, {"noise": "σ"}, 0.5),
-        "chance 50 %: noise, frozen backbone: 90 % to 60 %",
     ),
     "distances": (lambda: inspection.plot_distances({"new": [1.0, 3.0]}, 2.0), "2.00: new 50 %"),
     "judgement": (

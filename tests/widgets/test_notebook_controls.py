@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 
 from utils import widgets
 from utils.plots import Drawing
-from utils.widgets import data, features, finetuning, inspection, network
+from utils.widgets import data, features, inspection, network
 
 CLASSES = ["cats", "dogs", "parrots with a very long name"]
 
@@ -88,18 +88,6 @@ def test_a_kernel_follows_its_sliders_and_its_starting_points(shown):
     assert "0.0, 0.0, 0.0; 0.0" in find(box, "").value
 
 
-def test_feature_maps_of_the_layer_chosen(shown):
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 70, 3))
-    images = torch.rand(2, 3, 10, 10)
-    layers = {"first": model[0], "last": model[2]}
-    network.explore_feature_maps(model, images, images, layers)
-    [(box, first)] = shown
-    assert "first: 4 maps of 8 × 8" in first.description
-    find(box, "layer").value = "last"
-    assert "last: 70 maps of 6 × 6" in find(box, "").value
-    assert not model[0]._forward_hooks and not model[2]._forward_hooks
-
-
 def test_views_follow_the_settings_and_nothing_else(shown):
     images = list(torch.rand(3, 3, 300, 260))
     state = torch.random.get_rng_state()
@@ -112,19 +100,6 @@ def test_views_follow_the_settings_and_nothing_else(shown):
     find(box, "rotation").value = 15
     assert find(box, "").value == first.to_html()
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-def test_the_path_shows_the_images_that_change_most(shown):
-    labels = torch.tensor([0, 1, 0, 1])
-    frozen = torch.tensor([[4.0, 0], [0, 4], [0, 4], [0, 4]])
-    tuned = torch.tensor([[4.0, 0], [0, 4], [4, 0], [0, 4]])
-    images = list(torch.rand(4, 3, 8, 8))
-    finetuning.explore_path({0.0: frozen, 1.0: tuned}, labels, images, CLASSES[:2])
-    [(box, first)] = shown
-    assert "0 % of the way: 3 of 4 right" in first.description
-    assert ": dogs 98 % (wrong)" in first.description
-    find(box, "share of the way").value = 1.0
-    assert "100 % of the way: 4 of 4 right" in find(box, "").value
 
 
 def test_mistakes_follow_the_run_and_the_confidence(shown):

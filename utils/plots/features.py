@@ -58,31 +58,6 @@ def plot_drift(drifts: dict[str, Sequence[float]], title: str = "") -> Drawing:
 
 
 @styled
-def plot_maps(
-    maps: dict[str, np.ndarray],
-    labels: Sequence[int],
-    class_names: Sequence[str],
-    notes: dict[str, str] | None = None,
-) -> Drawing:
-    """Images as points [N, 2], a panel for each named representation, with a note below its name.
-
-    Of many classes the six largest have colours and markers; all others are grey.
-    """
-    figure, axes = house.make_axes(1, len(maps), 9, 9 / len(maps) + 0.7)
-    groups = house.list_class_styles(labels, class_names)
-    for axis, (name, points) in zip(axes[0], maps.items(), strict=True):
-        for rows, style in groups:
-            look = {"marker": style.marker, "color": style.colour, "label": style.label}
-            axis.scatter(*np.asarray(points)[rows].T, s=26, alpha=0.65, lw=0, **look)
-        axis.set(xticks=[], yticks=[], title=house.shorten(name, 30))
-        axis.set_xlabel((notes or {}).get(name, ""), fontsize=11)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    spoken = "; ".join(f"{name} {(notes or {}).get(name, '')}".strip() for name in maps)
-    shown = ", ".join(style.label for _, style in groups)
-    return Drawing(figure, f"{len(labels):,} images as points, by {spoken}. Classes: {shown}")
-
-
-@styled
 def plot_few_images(
     lines: dict[str, tuple], levels: dict[str, float], title: str = "How many images does it take?"
 ) -> Drawing:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from utils.plots import house
-from utils.plots.house import COLOURS, GREY, HATCHES, PERCENT, Drawing, format_percent, styled
+from utils.plots.house import COLOURS, HATCHES, PERCENT, Drawing, format_percent, styled
 from utils.plots.images import SHEET, TEXT, find_font, stack, tile
 
 
@@ -128,65 +128,3 @@ def plot_memory(
         for name, row in rows.items()
     )
     return Drawing(figure, f"{title}: {spoken}")
-
-
-@styled
-def plot_range_test(
-    rates: Sequence[float],
-    losses: Sequence[float],
-    smoothed: Sequence[float],
-    marks: dict[str, float],
-) -> Drawing:
-    """Loss of each batch and its running mean against the rate, with named rates marked."""
-    figure, axes = house.make_axes(width=7.5, height=3.8)
-    axis = axes[0, 0]
-    axis.plot(rates, losses, "o", color=GREY, markersize=4, alpha=0.6, label="each batch")
-    axis.plot(rates, smoothed, color=COLOURS[0], label="running mean")
-    for number, (name, rate) in enumerate(marks.items()):
-        colour, dash = COLOURS[number + 2], ("--", ":")[number % 2]
-        axis.axvline(rate, color=colour, ls=dash, label=f"{name}: {rate:.2g}")
-    axis.set(xlabel="learning rate (log scale)", ylabel="loss", xscale="log")
-    house.write_plainly(axis.xaxis)
-    axis.set_title("Range test: the loss while the steps grow")
-    axis.legend(loc="upper left")
-    spoken = ", ".join(f"{name} at {rate:.2g}" for name, rate in marks.items())
-    return Drawing(
-        figure,
-        f"Loss against learning rate: the running mean is {min(smoothed):.3g} at its lowest and "
-        f"{smoothed[-1]:.3g} at the end, at a rate of {rates[-1]:.2g}; {spoken}",
-    )
-
-
-@styled
-def plot_seeds(
-    runs: dict[str, Sequence[Sequence[float]]],
-    label: str = "validation loss",
-    reference: tuple[str, float] | None = None,
-    percent: bool = False,
-) -> Drawing:
-    """A quantity by epoch: for each name its seeds as thin lines, and their mean as a thick one."""
-    figure, axes = house.make_axes(width=7.5, height=4)
-    axis = axes[0, 0]
-    write = format_percent if percent else "{:.3g}".format
-    ends, spoken = [], []
-    for style, seeds in house.zip_styles(runs):
-        values = np.asarray(seeds, dtype=float)
-        epochs = range(1, values.shape[1] + 1)
-        axis.plot(epochs, values.T, color=style.colour, lw=0.9, alpha=0.7)
-        mean = values.mean(axis=0)
-        axis.plot(epochs, mean, color=style.colour, marker=style.marker, ls=style.dash, lw=2.5)
-        text = f"{style.label}, {write(float(mean[-1]))}"
-        ends.append((epochs[-1], float(mean[-1]), text, style.colour))
-        last = ", ".join(write(float(value)) for value in values[:, -1])
-        spoken.append(f"{style.label} ends at {last}, mean {write(float(mean[-1]))}")
-    if reference:
-        axis.axhline(reference[1], color="black", ls=":", lw=1.3)
-        ends.append((epochs[-1], reference[1], f"{reference[0]}, {write(reference[1])}", GREY))
-        spoken.append(f"{reference[0]} {write(reference[1])}")
-    if percent:
-        axis.yaxis.set_major_formatter(PERCENT)
-    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
-    axis.margins(y=0.1)
-    axis.set(xlabel="epoch", ylabel=label, title="Thin: one seed each. Thick: their mean")
-    house.label_ends(axis, ends)
-    return Drawing(figure, f"{label} by epoch, several seeds: {'; '.join(spoken)}")

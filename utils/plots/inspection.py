@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 
 from utils.plots import house, plot_bars
-from utils.plots.house import BLUE, GREEN, GREY, PERCENT, RED, Drawing, format_percent, styled
+from utils.plots.house import BLUE, RED, Drawing, format_percent, styled
 from utils.plots.images import to_image
 
 HEAT = "magma"  # its lightness rises with the value, so it reads in grey, too
@@ -119,81 +119,6 @@ def list_confusions(
     title = title or f"{house.find_styles(list(tables))[0].label}: the largest of its confusions"
     bars = plot_bars(dict(zip(names, counts, strict=True)), "images (true class → answer)", title)
     return Drawing(bars.figure, f"{'; '.join(spoken)}. {bars.description}")
-
-
-@styled
-def plot_reliability(panels: dict[str, dict[str, dict]]) -> Drawing:
-    """Accuracy against confidence, a panel for each run, a line of dots for each state of it.
-
-    `panels[run][state]` are bins of equal counts: `confidence` and `accuracy`, their means, and
-    `count`; each dot has the 95 % interval of its count.
-    """
-    from utils.claims import find_interval  # not above: it imports torch
-
-    figure, axes = house.make_axes(1, len(panels), 9 if len(panels) > 1 else 5.5, 4.2)
-    spoken = []
-    for axis, (style, lines) in zip(axes[0], house.zip_styles(panels), strict=True):
-        least = 1.0
-        for number, (state, bins) in enumerate(lines.items()):
-            x, y = (np.asarray(bins[key], dtype=float) for key in ("confidence", "accuracy"))
-            counts = np.asarray(bins["count"]).astype(int)
-            seen = zip(y, counts, strict=True)
-            ends = np.array([find_interval(round(share * count), count) for share, count in seen])
-            error = [np.maximum(0, y - ends[:, 0]), np.maximum(0, ends[:, 1] - y)]
-            look = {
-                "fmt": "os"[number % 2],
-                "color": (BLUE, GREEN)[number % 2],
-                "capsize": 3,
-            }
-            axis.errorbar(x, y, error, lw=1.4, markersize=6, label=state, **look)
-            least = min(least, float(x.min()), float(ends.min()))
-            pairs = zip(x.tolist(), y.tolist(), strict=True)
-            listed = (f"{format_percent(a)} confident {format_percent(b)} right" for a, b in pairs)
-            spoken.append(f"{style.label}, {state}: {', '.join(listed)}")
-        axis.plot([least, 1], [least, 1], color=GREY, lw=1.2, ls=":")
-        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
-        axis.xaxis.set_major_formatter(PERCENT)
-        axis.yaxis.set_major_formatter(PERCENT)
-        axis.set(xlabel="confidence", title=style.label)
-    axes[0, 0].set_ylabel("accuracy")
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=2)
-    return Drawing(figure, f"Accuracy against confidence: {'; '.join(spoken)}")
-
-
-@styled
-def plot_robustness(
-    panels: dict[str, dict[str, tuple]], units: dict[str, str], chance: float
-) -> Drawing:
-    """Accuracy against how much worse the images are, a panel for each way to make them worse.
-
-    `panels[kind][run]` is (labels of the levels, accuracy, low, high); the first level is none.
-    The band is the first run's 95 % interval; those of the others are as wide.
-    """
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = house.make_axes(rows, columns, 9, 2.7 * rows + 0.6)
-    spoken = []
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
-    for axis, (kind, lines) in zip(axes.flat, panels.items(), strict=False):
-        for number, (style, line) in enumerate(house.zip_styles(lines)):
-            levels, middle, low, high = line
-            places = range(len(levels))
-            if number == 0:
-                axis.fill_between(places, low, high, color=style.colour, alpha=0.15, lw=0)
-            look = {"marker": style.marker, "color": style.colour, "ls": style.dash}
-            axis.plot(places, middle, markersize=5, label=style.label, **look)
-            first, last = format_percent(middle[0]), format_percent(middle[-1])
-            spoken.append(f"{kind}, {style.label}: {first} to {last}")
-        axis.axhline(chance, color="black", ls=":", lw=1.3, label="chance")
-        axis.set_xticks(places, levels)
-        axis.yaxis.set_major_formatter(PERCENT)
-        axis.set(title=kind, xlabel=units[kind], ylim=(0, 1.04))
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4)
-    text = f"Accuracy by kind and strength of damage, chance {format_percent(chance)}"
-    return Drawing(figure, f"{text}: {'; '.join(spoken)}")
 
 
 @styled

@@ -1,17 +1,15 @@
-"""Controls of notebooks 02 and 06: a kernel to turn, feature maps to leaf through."""
+"""The control of notebook 02: a kernel to change, and what it makes of an image."""
 
 from collections.abc import Sequence
 
 import ipywidgets
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from utils.plots import Drawing
 from utils.plots.images import tile
-from utils.plots.network import show_feature_maps
-from utils.widgets import explore, make_control, show_controls
+from utils.widgets import make_control, show_controls
 
 
 def draw_filtered(grey: torch.Tensor, kernel: torch.Tensor) -> Drawing:
@@ -52,32 +50,3 @@ def explore_kernel(grey: torch.Tensor, kernels: dict[str, Sequence[Sequence[floa
         widgets,
         rows,
     )
-
-
-@torch.no_grad()
-def record_maps(model: nn.Module, image: torch.Tensor, layer: nn.Module) -> torch.Tensor:
-    """Feature maps [channels, H, W] of one layer for an image [3, H, W], negative ones as zero."""
-    outputs = []
-    handle = layer.register_forward_hook(lambda module, inputs, output: outputs.append(output))
-    try:
-        model.eval()(image[None].to(next(model.parameters()).device))
-    finally:
-        handle.remove()
-    return outputs[0][0].float().cpu().relu()
-
-
-def explore_feature_maps(
-    model: nn.Module, images: torch.Tensor, shown: Sequence, layers: dict[str, nn.Module]
-) -> None:
-    """Choose an image and a layer; its first 64 feature maps follow.
-
-    `images` are what the network takes, [N, 3, H, W], and `shown` the same to look at; `layers`
-    are some of the model's, by name.
-    """
-
-    def draw(image: int, layer: str) -> Drawing:
-        maps = record_maps(model, images[image], layers[layer])
-        name = f"{layer}: {len(maps)} maps of {maps.shape[1]} × {maps.shape[2]}"
-        return show_feature_maps(shown[image], {name: maps[:64]}, columns=16)
-
-    explore(draw, image=(0, len(images) - 1, 0), layer={name: name for name in layers})
