@@ -20,7 +20,7 @@ NUMBER = re.compile(
     r"(?<![\w.,/-])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|(?<![\w.,/-])\d+(?:\.\d+)?(?!\w)"
 )
 CLOSING_SECTIONS = ["## What you saw", "## Exercises", "## Next"]
-# Measured once, on photographs: notebook → what → figure. Nothing here can be run without them.
+# Measured once, on photographs: "05_what" → value and source. None of them is in the repository.
 PHOTOGRAPHS = json.loads(Path(__file__).with_name("photographs.json").read_text(encoding="utf-8"))
 
 
@@ -38,8 +38,8 @@ def find_faults(path: Path) -> list[str]:
         else:
             found = [f"a cell of type {cell['cell_type']}"]
         faults += [f"cell {number}: {fault}" for fault in found]
-    stored = json.dumps(PHOTOGRAPHS.get(path.stem, {}))
-    unsupported = find_unsupported_numbers(notebook, stored)
+    stored = [entry["value"] for key, entry in PHOTOGRAPHS.items() if key[:3] == path.name[:3]]
+    unsupported = find_unsupported_numbers(notebook, json.dumps(stored))
     return faults + [f"no output of its section shows what {line}" for line in unsupported]
 
 
