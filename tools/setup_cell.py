@@ -18,11 +18,13 @@ REPOSITORY = "transfer-learning-course/dogs-vs-cats"
 SETUP_CELL = """\
 # @title Setup: finds the course around this notebook, or fetches it once
 import glob, os, sys
+
 at = "https://github.com/OWNER/NAME"
 if not any(map(glob.glob, ("course/utils", "utils/plots", "../utils/plots"))):
     !git clone {os.getenv("COURSE_REPOSITORY", at)} it && "{sys.executable}" it
 sys.path[:0] = map(os.path.abspath, glob.glob("course") + [".", ".."])
 from utils.settings import load_settings
+
 settings = load_settings(profile="auto")""".replace("OWNER/NAME", REPOSITORY)
 
 SKIPPED_FOLDERS = {".git", ".venv", "_build", "data", "__pycache__", ".ruff_cache", ".pytest_cache"}
