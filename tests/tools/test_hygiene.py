@@ -108,7 +108,7 @@ FAULTS: list[tuple[str, Callable[[NotebookNode], None]]] = [
         ),
     ),
     ("21 names", set_cell(7, source=import_from("runs", *(f"name{n}" for n in range(21))))),
-    ("'notice' 4 times", set_cell(3, source="Notice this. Notice, notice and notice.")),
+    ("'Notice' 4 times", set_cell(3, source="Notice this. Notice, Notice and Notice.")),
     ("image without a description", set_cell(3, source="![](a.png)")),
     (
         "shown without a description",
