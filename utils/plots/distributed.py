@@ -163,3 +163,27 @@ def plot_published(predicted: dict[str, float], published: dict[str, float]) -> 
     axis.xaxis.set_major_formatter(house.PERCENT)
     figure.legend(loc="outside upper right", ncols=2)
     return Drawing(figure, f"Scaling efficiency, {'; '.join(spoken)}")
+
+
+@styled
+def plot_differences(differences: dict[str, float], label: str, title: str) -> Drawing:
+    """A dot and its number for each difference, from rounding to everything: powers of ten."""
+    figure, axes = house.make_axes(width=8.5, height=1.5 + 0.42 * len(differences))
+    axis, places = axes[0, 0], range(len(differences))
+    values = [max(value, 1e-17) for value in differences.values()]  # nothing at all has no place
+    axis.plot(values, places, "o", color=BLUE, markersize=9)
+    texts = [f"{value:.2f}" if value >= 0.01 else f"{value:.0e}" for value in differences.values()]
+    for value, place, text in zip(values, places, texts, strict=True):
+        house.note(axis, text, (value, place), (9, -4))
+    axis.set_xscale("log")
+    axis.set_xlim(1e-18, 1e2)
+    axis.set_xticks([10.0**power for power in range(-16, 1, 4)])
+    axis.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    axis.set_yticks(places, list(differences))
+    axis.set_ylim(len(differences) - 0.5, -0.5)
+    axis.grid(color="0.85")
+    axis.set_axisbelow(True)
+    axis.set(xlabel=f"{label} (powers of ten)", title=title)
+    spoken = ", ".join(f"{name} {text}" for name, text in zip(differences, texts, strict=True))
+    return Drawing(figure, f"{title}: {spoken}")
