@@ -80,7 +80,7 @@ def check_5_2(predict_batch: Callable) -> str | None:
         return None if torch.allclose(alone, given[:1], atol=1e-5) else "Alone it differs."
     if torch.allclose(given, logits.softmax(dim=0), atol=1e-5):
         sums = ", ".join(f"{total:.2f}" for total in given.sum(dim=1).tolist())
-        return f"The probabilities of the images add up to {sums}: they should to 1."
+        return f"The probabilities of six images add up to {sums}: each should add up to 1."
     if torch.allclose(given, logits, atol=1e-5):
         return "These are logits: make probabilities of them."
     return "These are other probabilities: is the model still in eval mode?"

@@ -19,7 +19,8 @@ def measure_distances(
     Rows are scaled to length 1 first: distances are from 0 (same direction) to 2 (opposite).
     """
     distances = torch.cdist(F.normalize(features), F.normalize(training))
-    return distances.kthvalue(min(neighbours, len(training)), dim=1).values
+    count = min(neighbours, len(training))
+    return distances.kthvalue(count, dim=1).values
 
 
 def find_threshold(distances: torch.Tensor, false_alarms: float = 0.05) -> float:
