@@ -12,7 +12,7 @@ finetuning    kept statistics, unfreezing by stages, learning rates
 runs          finished runs: saved, found again, compared
 recipes       the runs of notebooks 02, 03 and 04, made where they are missing
 predict       a run names new images; python -m utils.predict
-inspection/   where a network looks, what it has not seen, wrong labels, export
+inspection/   duplicates among images
 distributed/  one training shared by several processes
 plots/        every figure, with its description in words
 widgets/      every slider and button

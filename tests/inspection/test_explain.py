@@ -1,16 +1,13 @@
-"""Grad-CAM, and what randomising a network does to it."""
+"""Grad-CAM as notebook 05 types it."""
 
 import pytest
 import torch
 from torch import nn
+from typed import load_typed
 
-from utils.inspection.explain import (
-    compare_maps,
-    compute_grad_cam,
-    find_map_layer,
-    randomize_from_head,
-)
 from utils.models import CustomCNN, freeze
+
+compute_grad_cam = load_typed("05_inspect_and_predict", "compute_grad_cam", {"torch": torch})
 
 
 class Pointer(nn.Module):
@@ -54,34 +51,3 @@ def test_maps_are_those_of_captum():
         )
         ours = compute_grad_cam(model, model.conv3, images, targets)
         assert torch.allclose(ours, theirs[:, 0].detach(), atol=1e-7)
-
-
-def test_the_last_layer_with_positions():
-    model = CustomCNN(3).eval()
-    assert find_map_layer(model) is model.conv3
-    maps = compute_grad_cam(model, find_map_layer(model), torch.randn(1, 3, 224, 224), [2])
-    assert maps.shape == (1, 52, 52)
-
-
-def test_randomising_goes_from_the_head_to_the_pixels():
-    model = CustomCNN(2)
-    before = {name: weight.clone() for name, weight in model.named_parameters()}
-    changed = []
-    for name in randomize_from_head(model):
-        changed.append(name)
-        now = dict(model.named_parameters())
-        moved = {key.split(".")[0] for key in now if not torch.equal(now[key], before[key])}
-        assert moved == set(changed)
-        key = f"{name}.weight"
-        assert now[key].std().item() == pytest.approx(before[key].std().item(), rel=0.2)
-    assert changed == ["out", "fc1", "conv3", "conv2", "conv1"]
-
-
-def test_similarity_of_maps():
-    torch.manual_seed(0)
-    maps = torch.randn(3, 7, 7)
-    assert compare_maps(maps, maps) == pytest.approx([1, 1, 1])
-    assert compare_maps(maps, maps.exp()) == pytest.approx([1, 1, 1])  # the order counts
-    assert compare_maps(maps, -maps) == pytest.approx([-1, -1, -1])
-    assert compare_maps(maps, torch.zeros(3, 7, 7)) == pytest.approx([0, 0, 0])
-    assert abs(compare_maps(torch.randn(50, 7, 7), torch.randn(50, 7, 7)).mean()) < 0.1

@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from typed import load_typed
 
-from utils.inspection.labels import find_suspects, plant_errors
+find_suspects = load_typed("05_inspect_and_predict", "find_suspects", {"np": np})
+
+
+def plant_errors(labels: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """A copy of labels with a share of them wrong, and the rows that are."""
+    generator = np.random.default_rng(0)
+    rows = generator.choice(len(labels), round(share * len(labels)), replace=False)
+    planted = labels.copy()
+    planted[rows] += generator.integers(1, labels.max() + 1, len(rows))
+    return planted % (labels.max() + 1), rows
 
 
 def make_features(count: int = 300, classes: int = 3, seed: int = 0):
@@ -14,14 +24,6 @@ def make_features(count: int = 300, classes: int = 3, seed: int = 0):
     values = generator.normal(size=(count, 200))
     values[np.arange(count), labels] += 6.0
     return values, labels
-
-
-@pytest.mark.parametrize("classes", [2, 3, 5])
-def test_planted_errors(classes):
-    labels = np.arange(100) % classes
-    planted, rows = plant_errors(labels, share=0.1)
-    assert len(rows) == 10 and 0 <= planted.min() and planted.max() < classes
-    assert sorted(np.flatnonzero(planted != labels)) == sorted(rows)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
