@@ -12,7 +12,7 @@ from utils.settings import ROOT
 
 MAXIMUM_BYTES = 1_500_000
 LAST_CORE = 5
-CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, MODULES, NAMES = 45, 79, 6, 20, 8, 20
+CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, ROOMS, NAMES = 45, 79, 6, 20, 10, 22
 # A path of any machine, such as /tmp/x: two or more parts after a slash that starts a word.
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:<+=~…*)\]}%-])/(?:[\w.-]+/)+[\w.-]+|\b[A-Z]:\\\w+")
 # 1,000 and 97.3 are numbers; the digits of conv1, resnet101, 3x3 and 2026-08 are not.
@@ -76,7 +76,7 @@ def find_file_faults(text: str, notebook: dict) -> list[str]:
 
 
 def find_size_faults(path: Path, notebook: dict) -> list[str]:
-    """Faults of a notebook's size: cells, lines a cell, modules and names of utils, "Notice"."""
+    """Faults of a notebook's size: cells, lines a cell, rooms and names of utils, "Notice"."""
     faults = []
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     sources = [read_source(cell) for cell in code if not has_tag(cell, "setup")]
@@ -91,8 +91,9 @@ def find_size_faults(path: Path, notebook: dict) -> list[str]:
     if len(code) > CODE_CELLS:
         faults.append(f"{len(code)} code cells, more than {CODE_CELLS}")
     modules, names = find_imports(sources)
-    if len(modules) > MODULES:
-        faults.append(f"{len(modules)} modules of utils, more than {MODULES}: {sorted(modules)}")
+    rooms = {module.split(".")[1] for module in modules}
+    if len(rooms) > ROOMS:
+        faults.append(f"{len(rooms)} rooms of utils, more than {ROOMS}: {sorted(rooms)}")
     if len(names) > NAMES:
         faults.append(f"{len(names)} names of utils, more than {NAMES}: {sorted(names)}")
     return faults

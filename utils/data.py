@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -162,7 +162,7 @@ class DecodedOnce(Dataset):
         return self.transform(image) if self.transform else image, self.targets[row]
 
 
-def write_decoded(paths: list[Path], size: int, output, folder: Path) -> None:
+def write_decoded(paths: list[Path], size: int, output: BinaryIO, folder: Path) -> None:
     """Decode files with one thread a core and write them one after the other.
 
     Raises CourseError where the disk of `folder` has not enough room.

@@ -4,6 +4,7 @@ Each does what its notebook does, with the same seeds: the weights are the same.
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -38,7 +39,9 @@ def load_unfrozen(settings: Settings) -> nn.Module:
     return load_or_make(settings, "unfrozen", make_unfrozen, "04")
 
 
-def load_or_make(settings: Settings, name: str, make, notebook: str) -> nn.Module:
+def load_or_make(
+    settings: Settings, name: str, make: Callable[[Settings, Loaders], Run], notebook: str
+) -> nn.Module:
     """The network of a run in eval mode on the device; a line says so where it is made now."""
     loaders = make_loaders(settings)
     if find_run(settings, name, loaders) is None:

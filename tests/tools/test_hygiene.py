@@ -100,14 +100,14 @@ FAULTS: list[tuple[str, Callable[[NotebookNode], None]]] = [
     ("formatter must skip", set_cell(7, source="x = 1  # fmt: skip")),
     ("46 code cells", lambda notebook: notebook.cells.extend([new_code_cell("x")] * 41)),
     (
-        "9 modules",
+        "11 rooms",
         set_cell(
             7,
-            source=import_from("claims data models training features", "x")
-            + import_from("finetuning runs recipes predict", "y"),
+            source=import_from("claims data models training features files", "x")
+            + import_from("finetuning runs recipes predict download", "y"),
         ),
     ),
-    ("21 names", set_cell(7, source=import_from("runs", *(f"name{n}" for n in range(21))))),
+    ("23 names", set_cell(7, source=import_from("runs", *(f"name{n}" for n in range(23))))),
     ("'Notice' 4 times", set_cell(3, source="Notice this. Notice, Notice and Notice.")),
     ("image without a description", set_cell(3, source="![](a.png)")),
     (

@@ -33,6 +33,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_archive_name(name: str) -> bool:
+    """Whether a file is called like an archive that is opened here."""
     return bool(re.search(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", name.lower()))
 
 

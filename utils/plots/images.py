@@ -26,7 +26,7 @@ def find_font(size: int = TEXT, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(findfont(FontProperties(family="DejaVu Sans", weight=weight)), size)
 
 
-def to_image(image) -> Image.Image:
+def to_image(image: object) -> Image.Image:
     """Any image as one of Pillow's.
 
     A file's path; a tensor or array [3, H, W], [H, W, 3] or [H, W], uint8 or float in 0..1; or

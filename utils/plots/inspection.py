@@ -15,7 +15,7 @@ SHOWN_CONFUSIONS = 10
 SHOWN_ANSWERS = 8
 
 
-def draw_map(axis: matplotlib.axes.Axes, heat) -> matplotlib.image.AxesImage:
+def draw_map(axis: matplotlib.axes.Axes, heat: object) -> matplotlib.image.AxesImage:
     """A map [H, W], 0 or more, as colours from 0 to its own largest value."""
     heat = np.asarray(heat.detach().cpu() if hasattr(heat, "detach") else heat, dtype=float)
     heat = heat.clip(0)
@@ -144,7 +144,11 @@ def plot_distances(groups: dict[str, Sequence[float]], threshold: float) -> Draw
 
 @styled
 def draw_judgement(
-    image, heat, probabilities: Sequence[float], class_names: Sequence[str], sentence: str
+    image: object,
+    heat: object,
+    probabilities: Sequence[float],
+    class_names: Sequence[str],
+    sentence: str,
 ) -> Drawing:
     """An image, its map [H, W] in colour beside it, and bars of the largest probabilities."""
     shares = np.asarray([float(p) for p in probabilities])

@@ -11,7 +11,7 @@ from utils.plots.house import BLUE, GREY, ORANGE, RED, Drawing, styled
 from utils.plots.images import tile
 
 
-def draw_numbers(axis: Axes, grid, name: str, low: float | None = None) -> None:
+def draw_numbers(axis: Axes, grid: object, name: str, low: float | None = None) -> None:
     """A table of numbers on greys from `low` (black) to 1, or without it around zero (middle)."""
     grid = np.asarray(grid, dtype=float)
     limit = max(abs(grid).max(), 1e-9)
@@ -27,7 +27,7 @@ def draw_numbers(axis: Axes, grid, name: str, low: float | None = None) -> None:
 
 
 @styled
-def show_products(image, place: tuple[int, int], grids: dict[str, np.ndarray]) -> Drawing:
+def show_products(image: object, place: tuple[int, int], grids: dict[str, np.ndarray]) -> Drawing:
     """A grey image [H, W] in 0..1 with a frame around 3×3 pixels; pixels × kernel = products.
 
     `place` is the row and column of the first of the nine, `grids` the three named tables; below

@@ -29,7 +29,7 @@ def explore(draw: Callable[..., Drawing], **controls) -> None:
     show_controls(draw, widgets, rows)
 
 
-def make_control(name: str, values) -> ipywidgets.Widget:
+def make_control(name: str, values: object) -> ipywidgets.Widget:
     """A control of `explore` with its name in words."""
     label = name.replace("_", " ")
     if values == "button":

@@ -11,7 +11,7 @@ from utils.widgets import explore
 
 
 def draw_views(
-    image, smallest_crop: float, flip: float, rotation: int, brightness: float
+    image: object, smallest_crop: float, flip: float, rotation: int, brightness: float
 ) -> Drawing:
     """An image (see `to_image`), and eight random views of it, 224 pixels wide.
 
