@@ -1,51 +1,29 @@
 """Notebook 04's exercises: the solution as the notebook has it, wrong ways, unusual right ways."""
 
-import re
-
-import nbformat
 import pytest
 import torch
 from scipy.stats import binomtest
+from solutions import NOT_TRIED, judge, run_solution
 from torch import nn
 
-from utils import exercises
 from utils.claims import find_p_value
 from utils.exercises.nb04 import make_frozen_network
-from utils.models import freeze
-from utils.settings import ROOT
 
-NOTEBOOK = ROOT / "notebooks" / "04_unfreezing.ipynb"
-NAMES = {"torch": torch, "nn": nn, "find_p_value": find_p_value, "freeze": freeze}
+NAMES = {"torch": torch, "nn": nn, "find_p_value": find_p_value}
 FUNCTIONS = {"4.1": "prepare", "4.2": "unfreeze", "4.3": "make_groups", "4.4": "pays"}
 
 
-def read_solution(number: str):
-    """The function that the notebook's fold gives below the cell of an exercise."""
-    cells = nbformat.read(NOTEBOOK, 4).cells
-    place = next(n for n, cell in enumerate(cells) if f'check("{number}"' in cell.source)
-    folds = r"<summary>Solution</summary>\s*```python\n(.*?)```"
-    (code,) = re.findall(folds, cells[place + 1].source, re.DOTALL)
-    names = dict(NAMES)
-    exec(code, names)
-    return names[FUNCTIONS[number]]
-
-
-def judge(number: str, answer, capsys) -> str:
-    exercises.check(number, answer)
-    return capsys.readouterr().out
+@pytest.mark.parametrize("number", FUNCTIONS)
+def test_the_solution_is_right(number: str) -> None:
+    answer = run_solution("04_unfreezing", number, NAMES)[FUNCTIONS[number]]
+    assert judge(number, answer).endswith("✔ right.")
 
 
 @pytest.mark.parametrize("number", FUNCTIONS)
-def test_the_solution_is_right(number, capsys):
-    assert "✔ right" in judge(number, read_solution(number), capsys)
-
-
-@pytest.mark.parametrize("number", FUNCTIONS)
-def test_an_untouched_exercise_is_not_tried_yet(number, capsys):
-    def untouched(*arguments): ...
-
-    assert "not tried yet" in judge(number, untouched, capsys)
-    assert "not tried yet" in judge(number, ..., capsys)
+def test_an_untouched_exercise_is_not_tried_yet(number: str) -> None:
+    assert NOT_TRIED in judge(number, lambda *arguments: None)
+    assert NOT_TRIED in judge(number, lambda *arguments: ...)
+    assert NOT_TRIED in judge(number, ...)
 
 
 # Written as a learner would.
@@ -241,19 +219,19 @@ RIGHT = {
 @pytest.mark.parametrize(
     ("number", "answer"), [(n, answer) for n, answers in WRONG.items() for answer in answers]
 )
-def test_a_wrong_answer_gets_its_hint(number, answer, capsys):
-    output = judge(number, answer, capsys)
+def test_a_wrong_answer_gets_its_hint(number, answer) -> None:
+    output = judge(number, answer)
     assert "✘ not yet" in output and WRONG[number][answer] in output
 
 
 @pytest.mark.parametrize(
     ("number", "answer"), [(n, answer) for n, answers in RIGHT.items() for answer in answers]
 )
-def test_an_unusual_right_answer_is_right(number, answer, capsys):
-    assert "✔ right" in judge(number, answer, capsys)
+def test_an_unusual_right_answer_is_right(number, answer) -> None:
+    assert "✔ right" in judge(number, answer)
 
 
-def test_the_network_of_the_exercises_is_frozen_below_its_head():
+def test_the_network_of_the_exercises_is_frozen_below_its_head() -> None:
     network = make_frozen_network()
     learns = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert learns == {"fc.weight", "fc.bias"}
