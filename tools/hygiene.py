@@ -12,7 +12,7 @@ from utils.settings import ROOT
 
 MAXIMUM_BYTES = 1_500_000
 LAST_CORE = 5
-CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, ROOMS, NAMES = 45, 79, 6, 20, 10, 22
+CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, ROOMS, NAMES = 45, 79, 6, 20, 10, 23
 # A path of any machine, such as /tmp/x: two or more parts after a slash that starts a word.
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:<+=~…*)\]}%-])/(?:[\w.-]+/)+[\w.-]+|\b[A-Z]:\\\w+")
 # 1,000 and 97.3 are numbers; the digits of conv1, resnet101, 3x3 and 2026-08 are not.
@@ -101,7 +101,7 @@ def find_size_faults(path: Path, notebook: dict) -> list[str]:
 
 def find_imports(sources: list[str]) -> tuple[set[str], set[str]]:
     """Modules that code imports from utils, and names: `plots.show_images` counts as one."""
-    modules, names = set(), set()
+    modules, names, short = set(), set(), {}
     trees = [ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", text, flags=re.M)) for text in sources]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     for node in nodes:
@@ -111,7 +111,8 @@ def find_imports(sources: list[str]) -> tuple[set[str], set[str]]:
                 is_module = find_module(dotted)
                 modules.add(dotted if is_module else node.module)
                 names |= set() if is_module else {dotted}
-    short = {module.rpartition(".")[2]: module for module in modules}
+                if is_module:
+                    short[alias.asname or alias.name] = dotted
     for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             if node.value.id in short and find_module(short[node.value.id]):

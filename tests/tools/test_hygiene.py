@@ -107,7 +107,7 @@ FAULTS: list[tuple[str, Callable[[NotebookNode], None]]] = [
             + import_from("finetuning runs recipes predict download", "y"),
         ),
     ),
-    ("23 names", set_cell(7, source=import_from("runs", *(f"name{n}" for n in range(23))))),
+    ("24 names", set_cell(7, source=import_from("runs", *(f"name{n}" for n in range(24))))),
     ("'Notice' 4 times", set_cell(3, source="Notice this. Notice, Notice and Notice.")),
     ("image without a description", set_cell(3, source="![](a.png)")),
     (
