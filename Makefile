@@ -13,8 +13,8 @@ HERMETIC := env -u COURSE_DATA -u COURSE_BACKBONE -u COURSE_MIRROR -u COURSE_SHA
 	COURSE_PROFILE=sample CI=1 HF_HUB_OFFLINE=1 \
 	HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 NO_PROXY=127.0.0.1,localhost \
 	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
-NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 300 \
-	--nbval-sanitize-with tests/nbval_sanitize.cfg
+NBVAL := -p no:python --nbval-lax --nbval-current-env --nbval-cell-timeout 3600 \
+	--nbval-kernel-startup-timeout 1800 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .PHONY: help run lab test test-browser bench soak notebooks slides site sample
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -41,11 +42,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The patience of a classroom's downloads in hundredths of a second."""
-    monkeypatch.setattr(transfer, "CONNECT_TIMEOUT", 1.0)
-    monkeypatch.setattr(transfer, "STALL_TIMEOUT", 0.4)
+    """Tries that failed are repeated at once.
+
+    How long a silent server is waited for stays as it is: a busy machine is silent, too, at times.
+    """
     monkeypatch.setattr(transfer, "BACK_OFF", (0.01, 0.01, 0.01))
     monkeypatch.setattr(transfer, "PROGRESS", 10_000)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds between tries of a download, noted instead of slept."""
+    slept = []
+    monkeypatch.setattr(transfer, "time", SimpleNamespace(sleep=slept.append))
+    return slept
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from patience import HANG
+
 BLOCK = 1 << 14
 
 
@@ -59,18 +61,21 @@ class Loopback:
     usual: Answer = field(default_factory=Answer)  # when the script is over
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)  # cleared: answers wait for it
 
 
 @contextlib.contextmanager
 def serve(files: dict[str, bytes], certificate: Path | None = None) -> Iterator[Loopback]:
     """Serve `files` until the block ends; over TLS with a `certificate` (PEM, with its key)."""
     state = Loopback("", dict(files))
+    state.go.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             state.requests.append(Request(self.path, self.headers.get("Range")))
+            state.go.wait(HANG)
             answer = state.script.pop(0) if state.script else state.usual
             # A client that was interrupted or has given up is no fault of the server.
             with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -96,6 +101,7 @@ def serve(files: dict[str, bytes], certificate: Path | None = None) -> Iterator[
     try:
         yield state
     finally:
+        state.go.set()
         state.closing.set()
         server.shutdown()
         thread.join()
@@ -148,7 +154,7 @@ def send_answer(handler: BaseHTTPRequestHandler, state: Loopback, answer: Answer
             time.sleep(answer.pause)
     handler.wfile.flush()
     if answer.stall_after is not None:
-        state.closing.wait(20)
+        state.closing.wait(HANG)
     if answer.drop_after is not None:
         time.sleep(0.05)  # else the reset overtakes the bytes on their way
         linger = struct.pack("ii", 1, 0)

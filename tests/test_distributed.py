@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import psutil
 import pytest
 import torch
 from distributed_worker import PLAN, TRAIN, VALIDATION, make_training
+from patience import HANG, wait_until
 from test_training import make_pictures
 from torch import nn
 from torch.nn import functional as F
@@ -52,7 +52,7 @@ def launch(processes: int, *arguments: str, home: Path | None = None, data: Path
 
 
 def finish(job: subprocess.Popen) -> tuple[int, str, str]:
-    out, errors = job.communicate(timeout=280)
+    out, errors = job.communicate(timeout=HANG)
     return job.returncode, out, errors
 
 
@@ -216,14 +216,6 @@ def find_workers(job: subprocess.Popen, count: int) -> list[psutil.Process]:
     return sorted(workers, key=lambda one: int(one.environ()["RANK"]))
 
 
-def wait_for(condition, job: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert job.poll() is None, job.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "killed", "second"), [(2, 1, 3), (3, 0, 2)])
 def test_features_are_complete_and_identical_after_a_kill(
@@ -233,7 +225,7 @@ def test_features_are_complete_and_identical_after_a_kill(
     home = tmp_path / "home"
     job = launch(first, *COMMAND, "features", home=home, data=noise)
     folder = home / "cache" / "features"
-    wait_for(lambda: list(folder.glob("*.shards/*.npz")), job)
+    wait_until(lambda: list(folder.glob("*.shards/*.npz")), job)
     find_workers(job, first)[killed].kill()
     code, out, errors = finish(job)
     assert code != 0 and errors.count(LOST) == 1, errors
@@ -264,7 +256,7 @@ def test_finetuning_goes_on_after_a_kill_and_ends_with_a_run(tmp_path, noise, mo
     home = tmp_path / "home"
     arguments = [*COMMAND, "finetune", "--epochs", "1", "--batch-size", "12"]
     job = launch(2, *arguments, home=home, data=noise)
-    wait_for(lambda: list(home.glob("runs/*/distributed/checkpoint.pt")), job)
+    wait_until(lambda: list(home.glob("runs/*/distributed/checkpoint.pt")), job)
     find_workers(job, 2)[1].send_signal(signal.SIGKILL)
     code, out, errors = finish(job)
     assert code != 0 and errors.count(LOST) == 1, errors

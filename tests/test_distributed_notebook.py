@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from patience import HANG
 
 from utils import plots_distributed
 from utils.scaling import (
@@ -152,7 +153,7 @@ def test_slurm_file_trains_across_two_machines(tmp_path, noise):
     }
     done = subprocess.run(
         ["bash", "train.sbatch"], cwd=course, env=environment, capture_output=True, text=True,
-        timeout=290,
+        timeout=HANG,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "2 processes, batch of 256" in done.stdout and "Test accuracy" in done.stdout
@@ -168,7 +169,7 @@ def test_rented_machine_file_calls_what_there_is(tmp_path):
     (tmp_path / "train.sh").write_text(find_scripts()["train.sh"])
     done = subprocess.run(
         ["bash", "train.sh"], cwd=tmp_path, env=os.environ | {"PROCESSES": "2"},
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=HANG,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = calls.read_text().splitlines()

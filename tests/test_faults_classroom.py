@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from loopback import Answer, list_files, make_pictures, pack_zip, serve
+from patience import HANG
 from PIL import Image
 
 from utils import weights
@@ -247,7 +248,7 @@ def test_many_processes_share_one_folder_that_they_may_only_read(
         env=os.environ | data,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG,
     )
     assert "codes [0, 0, 0, 1]" in run.stdout, run.stderr
     assert f"{tmp_path / 'shared' / 'cache' / 'pictures'} cannot be written to" in run.stderr

@@ -12,6 +12,7 @@ import soak
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import HANG
 from test_training import PLAN, TRAIN, VALIDATION, assert_same_weights, make_training, train
 from torch import nn
 
@@ -76,7 +77,7 @@ def save_halfway(checkpoint: Path, begun: Path) -> None:
         file.write(b"PK\x03\x04" + bytes(10_000))
         file.flush()
         begun.touch()
-        time.sleep(60)
+        time.sleep(2 * HANG)
 
     torch.save = write_half
     write_checkpoint(checkpoint, IDENTITY, CONTENT)

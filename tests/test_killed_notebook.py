@@ -2,8 +2,6 @@
 
 import os
 import signal
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from PIL import Image
 
 from utils.data import open_dataset
 from utils.notebook_execution import execute_notebook
+from utils.notebooks import CELL_SECONDS
 from utils.pictures import decode_split
 from utils.recipes import make_custom_cnn
 from utils.runs import find_folder, load_run_weights
@@ -23,11 +22,24 @@ from utils.weights import find_preprocessing
 
 NOTEBOOK = ROOT / "notebooks" / "02_custom_cnn.ipynb"
 EPOCHS = 4
-# Four epochs are enough to be killed in the middle of; and whom to kill.
+# Four epochs are enough to be killed in the middle of.
 FIRST = """\
 from dataclasses import replace
 settings = replace(settings, custom_cnn_epochs={})
-(settings.home / "pid").write_text(str(os.getpid()))"""
+"""
+# In the middle of an epoch, not between two: at the first step after there is a checkpoint.
+KILL = """\
+import os, signal
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+
+def kill_after_checkpoint(*_):
+    if next(settings.home.glob("runs/*/custom_cnn/checkpoint.pt"), None):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+register_optimizer_step_pre_hook(kill_after_checkpoint)
+"""
 
 
 @pytest.fixture
@@ -45,8 +57,11 @@ def own_folder(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def cut_notebook() -> nbformat.NotebookNode:
-    """What the training needs: everything above the first section, the class, "Training"."""
+def cut_notebook(more: str = "") -> nbformat.NotebookNode:
+    """What the training needs: everything above the first section, the class, "Training".
+
+    `more` is run after the setup cell.
+    """
     notebook = nbformat.read(NOTEBOOK, 4)
     section, kept = "", []
     for cell in notebook.cells:
@@ -57,19 +72,9 @@ def cut_notebook() -> nbformat.NotebookNode:
         if cell.cell_type == "code" and (section in ("", "## Training") or is_class):
             kept.append(cell)
             if "setup" in tags:
-                kept.append(nbformat.v4.new_code_cell(FIRST.format(EPOCHS)))
+                kept.append(nbformat.v4.new_code_cell(FIRST.format(EPOCHS) + more))
     notebook.cells = kept
     return notebook
-
-
-def kill_after_first_checkpoint(home: Path) -> None:
-    """SIGKILL to the process in `home`/pid, 0.1 s after there is a checkpoint."""
-    for _ in range(6000):
-        if next(home.glob("runs/*/custom_cnn/checkpoint.pt"), None):
-            time.sleep(0.1)  # in the middle of an epoch, not between two
-            os.kill(int((home / "pid").read_text()), signal.SIGKILL)
-            return
-        time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -84,17 +89,14 @@ def test_killed_kernel_goes_on_and_ends_with_the_same_bits(own_folder, tmp_path,
     }  # fmt: skip
     killed.mkdir()
 
-    killer = threading.Thread(target=kill_after_first_checkpoint, args=[killed], daemon=True)
-    killer.start()
-    failure = execute_notebook(cut_notebook(), NOTEBOOK, environment, timeout=120)
-    killer.join()
+    failure = execute_notebook(cut_notebook(KILL), NOTEBOOK, environment, CELL_SECONDS)
     assert failure is not None and "its kernel died" in failure
     checkpoint = find_folder(settings, "custom_cnn") / "checkpoint.pt"
     begun = torch.load(checkpoint, weights_only=True)
-    assert 1 <= len(begun["history"]["seconds"]) < EPOCHS
+    assert len(begun["history"]["seconds"]) == 1 < EPOCHS
 
     again = cut_notebook()
-    assert execute_notebook(again, NOTEBOOK, environment, timeout=120) is None
+    assert execute_notebook(again, NOTEBOOK, environment, CELL_SECONDS) is None
     resumed = torch.load(checkpoint, weights_only=True)
     assert len(resumed["history"]["seconds"]) == EPOCHS
     kept = len(begun["history"]["seconds"])

@@ -6,13 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
+from patience import HANG, wait_until
 
 from utils.errors import CourseError
 from utils.notebooks import (
@@ -87,18 +87,18 @@ def test_run_stops_at_the_first_failure_and_keeps_what_ran(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("source", "reason"),
+    ("source", "limit", "reason"),
     [
-        ("import time; time.sleep(60)", "it took longer than 2 seconds"),
-        ("import os; os._exit(1)", "its kernel died"),
-        ("{}['missing']", "KeyError: 'missing'"),
+        (f"import time; time.sleep({HANG})", 2, "it took longer than 2 seconds"),
+        ("import os; os._exit(1)", HANG, "its kernel died"),
+        ("{}['missing']", HANG, "KeyError: 'missing'"),
     ],
 )
 def test_every_way_to_fail_is_one_sentence(
-    source: str, reason: str, make_notebook: MakeNotebook, tmp_path: Path
+    source: str, limit: int, reason: str, make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
     with pytest.raises(CourseError, match=rf"01_made, cell \[1\]: {reason}"):
-        run_notebooks([make_notebook(source)], tmp_path / "build", timeout=2)
+        run_notebooks([make_notebook(source)], tmp_path / "build", timeout=limit)
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def course(tmp_path: Path, make_notebook: MakeNotebook) -> Path:
 @pytest.mark.slow
 def test_a_failing_course_ends_with_exit_code_1(course: Path) -> None:
     command = [sys.executable, "-m", "utils.notebooks", "run", "--profile", "sample"]
-    run = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=HANG)
     assert run.returncode == 1
     assert run.stderr.startswith("01_made, cell [1]: ValueError: not there yet\n")
     assert "Traceback" not in run.stderr
@@ -200,9 +200,11 @@ def test_a_failing_course_ends_with_exit_code_1(course: Path) -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_nothing_is_left_behind(name: str, course: Path, make_notebook: MakeNotebook) -> None:
     make_notebook(
-        "import os, pathlib, subprocess, time\nworker = subprocess.Popen(['sleep', '90'])\n"
+        # Asleep for longer than the test waits: whoever is gone then has been ended.
+        "import os, pathlib, subprocess, time\n"
+        f"worker = subprocess.Popen(['sleep', '{2 * HANG}'])\n"
         "pathlib.Path('ids.part').write_text(f'{os.getpid()} {worker.pid}')\n"
-        "os.rename('ids.part', 'ids')\ntime.sleep(90)"
+        f"os.rename('ids.part', 'ids')\ntime.sleep({2 * HANG})"
     )
     command = [sys.executable, "-m", "utils.notebooks", "update"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -211,21 +213,13 @@ def test_nothing_is_left_behind(name: str, course: Path, make_notebook: MakeNote
     environment = os.environ | {"TMPDIR": str(scratch)}
     with subprocess.Popen(command, cwd=course, env=environment, text=True, **pipes) as process:
         written = course / "notebooks" / "ids"
-        wait_until(written.exists)
+        wait_until(written.exists, process)
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=HANG)
     assert process.returncode == 128 + getattr(signal, name) and "Traceback" not in err, err
     ids = [int(number) for number in written.read_text().split()]
     wait_until(lambda: not any(is_alive(number) for number in ids))
     assert list(scratch.glob("course-*")) == []
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Returns once the condition holds; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def is_alive(number: int) -> bool:

@@ -17,6 +17,8 @@ from nbformat import NotebookNode
 from utils.notebook_cleaning import drop_widgets
 from utils.notebook_html import find_link, render_notebook, render_page
 
+STARTUP_SECONDS = 1800  # for a kernel: seconds, but on a busy machine or a slow disk; then it hangs
+
 
 class OwnInterpreter(KernelSpecManager):
     """Starts kernels with the interpreter that runs this module, whatever is registered here.
@@ -86,6 +88,7 @@ def execute_notebook(
         notebook,
         km=AsyncKernelManager(kernel_spec_manager=OwnInterpreter()),
         timeout=timeout,
+        startup_timeout=STARTUP_SECONDS,
         shutdown_kernel="immediate",
         store_widget_state=False,
         record_timing=False,

@@ -25,7 +25,7 @@ from utils.sources import SOURCES, find_source
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build" / "run"
-CELL_SECONDS = 600  # on the sample no cell takes a tenth of this: whatever reaches it hangs
+CELL_SECONDS = 3600  # on the sample no cell takes a tenth of this, on two slow cores: it hangs
 
 
 def find_notebooks(names: list[str] | None = None, folder: Path = NOTEBOOKS) -> list[Path]:
