@@ -16,11 +16,12 @@ from pathlib import Path
 import nbformat
 
 from utils.errors import CourseError
+from utils.expectation import describe_minutes, time_step
 from utils.notebook_cleaning import clean_notebook, read_notebook, write_setup_cell
 from utils.notebook_execution import execute_notebook, save_executed
 from utils.notebook_hygiene import find_faults, find_output_faults
 from utils.notebook_setup import set_repository
-from utils.settings import ROOT, load_settings
+from utils.settings import PROFILES, ROOT, load_settings
 from utils.sources import SOURCES, find_source
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -68,6 +69,9 @@ def run_course() -> None:
     make_paths_absolute()
     settings = load_settings()
     find_source(settings.data)  # a wrong path is noticed here, not minutes into the first notebook
+    own = PROFILES["sample"]
+    if (settings.data, settings.backbone, settings.device) == (own.data, own.backbone, "cpu"):
+        print(describe_minutes(time_step()))
     print()
     shutil.rmtree(BUILD, ignore_errors=True)  # no page or figure of an earlier run beside new ones
     run_notebooks(find_notebooks(), BUILD, CELL_SECONDS if settings.data == "sample" else None)

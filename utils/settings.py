@@ -28,7 +28,7 @@ class Profile:
 
 
 PROFILES = {
-    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "3 to 8 minutes on 2 cores"),
+    "sample": Profile("sample", "sample", "efficientnet_lite0", 8, 1, "3 to 16 minutes on 2 cores"),
     "photos": Profile("photos", "photos", "resnet101", 10, 1, "estimated 45 min, 2 cores"),
     "full": Profile("full", "full", "resnet101", 10, 1, "estimated 20 min on a T4"),
 }
