@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
@@ -19,8 +19,10 @@ from PIL import Image
 from utils import transfer
 
 # `make soak` gives the generated files more tries, and other ones each time.
-settings.register_profile("tests", max_examples=60, deadline=None, derandomize=True, database=None)
-settings.register_profile("soak", max_examples=5_000, deadline=None, database=None)
+# How long it takes to make or to try one is no matter of theirs.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "database": None}
+settings.register_profile("tests", max_examples=60, derandomize=True, **PATIENT)
+settings.register_profile("soak", max_examples=5_000, **PATIENT)
 settings.load_profile("tests")
 
 # A shell's background jobs ignore Ctrl-C, and so would the processes that tests start to interrupt.
