@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 pytest.register_assert_rewrite("controls", "controls_inspection", "lab")
 
-from lab import Lab  # noqa: E402
+from lab import WAIT, Lab  # noqa: E402
+from patience import HANG, wait_until  # noqa: E402
 
 from utils.settings import ROOT  # noqa: E402
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
         # A container's root has no sandbox; the rest keeps the browser from asking its maker.
         quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         chromium = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", *quiet]
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", *quiet], timeout=WAIT
         )
         yield chromium
         chromium.close()
@@ -106,16 +106,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield started
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(HANG)
 
 
 def wait_until_up(address: str, server: subprocess.Popen, log: Path) -> None:
     """Return when the server answers; fail with what it wrote if it has ended."""
-    for _ in range(1200):
+
+    def is_up() -> bool:
         try:
-            urllib.request.urlopen(f"{address}/api/status", timeout=2).close()
-            return
+            urllib.request.urlopen(f"{address}/api/status", timeout=HANG).close()
         except OSError:
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.1)
-    pytest.fail(f"JupyterLab has not started: {log.read_text()}")
+            return False
+        return True
+
+    try:
+        wait_until(is_up, server)
+    except AssertionError as error:
+        pytest.fail(f"JupyterLab has not started, {error}: {log.read_text()}")

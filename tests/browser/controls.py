@@ -6,7 +6,6 @@ from itertools import pairwise
 from lab import Notebook, now
 from playwright.sync_api import Locator, expect
 
-KERNEL_SECONDS = 0.5  # of processors, for a redraw while a slider moves
 # Asked of the cell, which stays: a picture may be replaced by the next one between two questions.
 IS_WHOLE = """cell => {
     const picture = cell.querySelector('.widget-html img');
@@ -25,7 +24,7 @@ class View:
 
     def expect(self, description: str, new: bool = True) -> None:
         """Return when the picture's description matches; its pixels must be new, too."""
-        expect(self.picture).to_have_attribute("alt", re.compile(description), timeout=15_000)
+        expect(self.picture).to_have_attribute("alt", re.compile(description))
         pixels = self.picture.get_attribute("src")
         assert not new or pixels not in self.seen, f"the same picture as before: {description}"
         self.seen.add(pixels)
@@ -111,16 +110,13 @@ def use_few_pictures(notebook: Notebook) -> None:
     view.expect("after learning from 20 pictures")
     notebook.photograph("few-pictures-first", cell)
 
-    started, used, stops = now(), [], []
+    stops = []
     with notebook.hold(slider) as move:  # stop by stop, the handle held all the way
         for place in range(last + 1):
-            before = notebook.kernel.count_seconds()
             move(place / last)
             expect(handle).to_have_attribute("aria-valuenow", re.compile(rf"^{place}(\.0)?$"))
             stops.append(int(readout.inner_text()))
             view.expect(f"after learning from {2 * stops[-1]:,} pictures", new=stops[-1] != 10)
-            notebook.kernel.wait_until_idle()
-            used.append(notebook.kernel.count_seconds() - before)
             if place in (0, last):
                 notebook.photograph(f"few-pictures-{stops[-1]}")
     assert stops[0] == 1 and all(low < high for low, high in pairwise(stops))
@@ -136,14 +132,7 @@ def use_few_pictures(notebook: Notebook) -> None:
     notebook.photograph("few-pictures-others", cell)
     notebook.kernel.wait_until_idle()
     view.expect("after learning from 2 pictures", new=False)  # and nothing came after it
-    assert len(notebook.kernel.time_moves(released)) <= 2, "redraws have piled up"
-
-    seconds = sorted(notebook.kernel.time_moves(started))
-    print(
-        f"\n{len(seconds)} redraws, {seconds[len(seconds) // 2]:.3f} s (median) to "
-        f"{seconds[-1]:.3f} s each; of processors at most {max(used):.3f} s"
-    )
-    assert max(used) < KERNEL_SECONDS, dict(zip(stops, used, strict=True))
+    assert notebook.kernel.count_moves(released) <= 2, "redraws have piled up"
 
 
 def go_half_way(notebook: Notebook) -> None:

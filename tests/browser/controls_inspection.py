@@ -144,7 +144,7 @@ def upload_photos(notebook: Notebook) -> None:
 def expect_name(cell: Locator, path: Path) -> None:
     """Return when the page says that this file is what it shows."""
     name = re.compile(rf"^{re.escape(path.name)}, [\d.]+ (bytes|kB|MB)$")
-    expect(cell.get_by_role("status")).to_have_text(name, timeout=20_000)
+    expect(cell.get_by_role("status")).to_have_text(name)
 
 
 def read_class(view: View) -> str:

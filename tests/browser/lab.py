@@ -10,15 +10,28 @@ from queue import Empty
 from threading import Event, Thread
 
 import nbformat
-import psutil
 from jupyter_client import BlockingKernelClient
+from patience import HANG
 from playwright.sync_api import Browser, Locator, Page, Response, expect
 
-MINUTES = 15  # for a whole notebook
+# For whatever the page is waited for: a redraw that takes a fraction of a second on an idle machine
+# may take many on a busy one. A whole notebook has no limit, each of its cells has HANG.
+WAIT = 600_000  # milliseconds
+expect.set_options(timeout=WAIT)
 # What a person can move, press or choose in a notebook's outputs.
 CONTROLS = ".jp-OutputArea :is(.noUi-handle, .jupyter-widgets select, button.jupyter-button, input)"
 BADGE = "https://colab.research.google.com/assets/"  # a picture, which nobody needs
 FAULTS = ("stderr", "error")
+# Answers as soon as more cells are finished than were before, or nothing more will be.
+COUNT_FINISHED = """before => {
+    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+    const prompts = cells.map(c => c.querySelector('.jp-InputPrompt').textContent);
+    const failed = document.querySelector("[data-mime-type$='jupyter.error']");
+    const idle = !prompts.some(p => p.includes('*'));
+    if (idle && (failed || /[0-9]/.test(prompts.at(-1)))) return {finished: 'all'};
+    const finished = prompts.filter(p => /[0-9]/.test(p)).length;
+    return finished > before && {finished};
+}"""
 END_SESSION = """async id => {
     const key = document.cookie.match(/_xsrf=([^;]*)/)[1];
     await fetch(`/api/sessions/${id}`, {method: 'DELETE', headers: {'X-XSRFToken': key}});
@@ -46,11 +59,6 @@ class KernelListener(Thread):
         self.client = BlockingKernelClient(connection_file=str(connection_file))
         self.client.load_connection_file()
         self.client.start_channels(hb=False, stdin=False)
-        (self.process,) = [
-            process
-            for process in psutil.process_iter(["cmdline"])
-            if str(connection_file) in (process.info["cmdline"] or [])
-        ]
         self.messages: list[dict] = []
         self.over = Event()
         self.start()
@@ -85,29 +93,19 @@ class KernelListener(Thread):
                 faults.append(f"stderr: {content['text']}")
         return faults
 
-    def time_moves(self, since: datetime) -> list[float]:
-        """Seconds the kernel worked on each message of a control that it took up after `since`."""
-        begun, seconds = {}, []
-        for message in list(self.messages):
-            parent, when = message["parent_header"], message["header"]["date"]
-            if message["msg_type"] != "status" or when < since:
-                continue
-            if parent.get("msg_type") != "comm_msg":
-                continue
-            if message["content"]["execution_state"] == "busy":
-                begun[parent["msg_id"]] = when
-            elif parent["msg_id"] in begun:
-                seconds.append((when - begun[parent["msg_id"]]).total_seconds())
-        return seconds
-
-    def count_seconds(self) -> float:
-        """Processor seconds used so far: unlike time, they do not depend on who else is at work."""
-        used = self.process.cpu_times()
-        return used.user + used.system
+    def count_moves(self, since: datetime) -> int:
+        """How many messages of controls the kernel has taken up after `since`."""
+        return sum(
+            message["msg_type"] == "status"
+            and message["content"]["execution_state"] == "busy"
+            and message["parent_header"].get("msg_type") == "comm_msg"
+            and message["header"]["date"] >= since
+            for message in list(self.messages)
+        )
 
     def wait_until_idle(self) -> None:
         """Return when the kernel has answered everything that was asked before."""
-        self.client.kernel_info(reply=True, timeout=30)
+        self.client.kernel_info(reply=True, timeout=HANG)
 
 
 @dataclass
@@ -132,8 +130,8 @@ class Notebook:
         cell.locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
         pattern = re.compile(r"^\[\d+\]:$")
-        expect(cell.locator(".jp-InputPrompt")).not_to_have_text(before, timeout=60_000)
-        expect(cell.locator(".jp-InputPrompt")).to_have_text(pattern, timeout=60_000)
+        expect(cell.locator(".jp-InputPrompt")).not_to_have_text(before)
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(pattern)
         self.page.keyboard.press("Escape")
         return cell
 
@@ -240,17 +238,16 @@ def now() -> datetime:
 
 
 def wait_until_run(page: Page) -> None:
-    """Return when the last cell has its number, or a cell has failed and the rest is given up."""
-    page.wait_for_function(
-        """() => {
-            const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
-            const prompts = cells.map(c => c.querySelector('.jp-InputPrompt').textContent);
-            const failed = document.querySelector("[data-mime-type$='jupyter.error']");
-            return !prompts.some(p => p.includes('*')) && (failed || /[0-9]/.test(prompts.at(-1)));
-        }""",
-        timeout=MINUTES * 60_000,
-        polling=200,
-    )
+    """Return when the last cell has its number, or a cell has failed and the rest is given up.
+
+    It is watched for progress: any number of cells may take their time, but no one for ever.
+    """
+    finished = -1
+    while finished != "all":
+        answer = page.wait_for_function(
+            COUNT_FINISHED, arg=finished, timeout=HANG * 1000, polling=200
+        )
+        finished = answer.json_value()["finished"]
 
 
 def is_new_session(response: Response) -> bool:
@@ -272,16 +269,17 @@ class Lab:
         """Open a notebook below the root, run all its cells, and yield it; then end its kernel."""
         sources = strip_outputs(path)
         page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.set_default_timeout(WAIT)
         elsewhere: list[str] = []
         page.on("request", lambda request: elsewhere.append(request.url))
         place = path.relative_to(self.root).as_posix()
-        with page.expect_response(is_new_session, timeout=60_000) as answer:
+        with page.expect_response(is_new_session) as answer:
             page.goto(f"{self.address}/lab/workspaces/{path.stem}/tree/{place}?reset")
         session = answer.value.json()
         kernel = KernelListener(self.runtime / f"kernel-{session['kernel']['id']}.json")
         notebook = Notebook(page, kernel, sources, self.home, pictures)
         try:
-            page.locator(".jp-Notebook .jp-Cell").nth(len(sources) - 1).wait_for(timeout=60_000)
+            page.locator(".jp-Notebook .jp-Cell").nth(len(sources) - 1).wait_for()
             kernel.wait_until_idle()
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_text("Run All Cells", exact=True).click()

@@ -9,7 +9,7 @@ from lab import strip_outputs
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
-from utils.notebooks import find_notebooks
+from utils.notebooks import CELL_SECONDS, find_notebooks
 from utils.settings import ROOT
 
 STATE = "import sys\nprint(Path(utils.__file__).parent, sys.path, sep='\\n')"
@@ -19,7 +19,9 @@ def execute(path: Path) -> list[str]:
     """Run a notebook where it lies; what each code cell has printed. A failed cell raises."""
     notebook = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=place).execute()
+    NotebookClient(
+        notebook, timeout=CELL_SECONDS, kernel_name="python3", resources=place
+    ).execute()
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     streams = [[one for one in each if one.output_type == "stream"] for each in outputs]
     assert [one.text for each in streams for one in each if one.name == "stderr"] == []
