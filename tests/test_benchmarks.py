@@ -10,7 +10,7 @@ import pytest
 import torch
 from benchmarks import __main__ as bench
 from benchmarks import article, few_photos, growth
-from benchmarks.article_side import build_lite0, train_until
+from benchmarks.article_side import build_lite0, find_quick_precisions, train_until
 from benchmarks.runner import ROOT, Side, Worker, alternate, clean_environment, format_row, make_row
 from PIL import Image
 from torch import nn
@@ -170,6 +170,28 @@ def test_an_unknown_name_is_told(capsys):
 def test_every_name_of_the_contract_is_measured():
     names = {"frozen_10_epochs", "feature_extraction", "custom_cnn_epoch", "input_pipeline"}
     assert names | {"second_run", "time_to_98", "start_up"} <= set(bench.ROWS)
+
+
+def test_a_precision_that_is_only_emulated_is_probed_on_small_matrices_and_left_out():
+    """Measured on large ones, a processor without bfloat16 takes minutes for each product."""
+    sizes = []
+
+    def take(bfloat16: float):
+        def answer(dtype: torch.dtype, size: int) -> float:
+            sizes.append(size)
+            return {torch.float32: 0.001, torch.bfloat16: bfloat16}[dtype]
+
+        return answer
+
+    assert find_quick_precisions(take(0.05)) == [torch.float32]
+    assert find_quick_precisions(take(0.002)) == [torch.float32, torch.bfloat16]
+    assert max(sizes) <= 256
+
+
+def test_what_is_said_of_matrix_products_is_of_those_that_were_measured():
+    more = {"pictures_a_second": [2.0], "precision": "float32"}
+    row = make_row("it", [1.0], [2.0], "GFLOP/s", baseline_rates=[{"float32": 50.0}], **more)
+    assert bench.describe_more(row)[0].endswith("matrix products in GFLOP/s: float32 50")
 
 
 def test_growth_tells_linear_from_not_linear():

@@ -1,7 +1,8 @@
 """The article's side of every comparison: `article.py` put to work, and no line of `utils`."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,18 +47,52 @@ def frozen(folder: str, epochs: int) -> Iterator[dict]:
         yield {"seconds": time.perf_counter() - start}
 
 
+def measure_products(dtype: torch.dtype, size: int, seconds: float) -> float:
+    """Products of square matrices for about so long, after one to warm up: GFLOP/s."""
+    left, right, out = (torch.ones(size, size, dtype=dtype) for _ in range(3))
+    torch.mm(left, right, out=out)
+    count, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        torch.mm(left, right, out=out)
+        count += 1
+    return 2 * size**3 * count / passed / 1e9
+
+
+def probe_product(dtype: torch.dtype, size: int) -> float:
+    """The quickest of a few products by one thread, in seconds.
+
+    Other work on the machine slows only some of them; two threads would wait for each other.
+    """
+    left, right, out = (torch.ones(size, size, dtype=dtype) for _ in range(3))
+    threads, quickest = torch.get_num_threads(), math.inf
+    torch.set_num_threads(1)
+    for _ in range(10):
+        start = time.perf_counter()
+        torch.mm(left, right, out=out)
+        quickest = min(quickest, time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return quickest
+
+
+def find_quick_precisions(
+    probe: Callable[[torch.dtype, int], float] = probe_product,
+) -> list[torch.dtype]:
+    """float32, and bfloat16 unless small matrices show that the processor only emulates it.
+
+    Emulated, one product of large matrices takes half a minute: a fiftieth of float32's speed.
+    """
+    seconds = {dtype: probe(dtype, 256) for dtype in (torch.float32, torch.bfloat16)}
+    return [dtype for dtype, taken in seconds.items() if taken < 4 * seconds[torch.float32]]
+
+
 def multiply_matrices(size: int = 2048, seconds: float = 1.5) -> Iterator[dict]:
     """The machine's matrix products in the precision it is fastest in: GFLOP/s."""
+    kinds = find_quick_precisions()
     while True:
-        rates = {}
-        for dtype in (torch.float32, torch.bfloat16):
-            left, right, out = (torch.ones(size, size, dtype=dtype) for _ in range(3))
-            torch.mm(left, right, out=out)
-            count, start = 0, time.perf_counter()
-            while (passed := time.perf_counter() - start) < seconds:
-                torch.mm(left, right, out=out)
-                count += 1
-            rates[str(dtype).removeprefix("torch.")] = 2 * size**3 * count / passed / 1e9
+        rates = {
+            str(dtype).removeprefix("torch."): measure_products(dtype, size, seconds)
+            for dtype in kinds
+        }
         best = max(rates, key=rates.get)
         yield {"rate": rates[best], "precision": best, "rates": rates}
 
