@@ -4,8 +4,8 @@ import math
 import statistics
 import time
 
-# Measured together, on two idle cores of an AMD EPYC (AVX2, no AVX512): the six notebooks of the
-# sample profile, and a step as `time_step` takes it.
+# On two cores of an AMD EPYC (AVX2, no AVX512): the six notebooks of the sample profile, idle; a
+# step as `time_step` takes it, half of its processor seconds, since other work ran beside it.
 MEASURED_MINUTES = 15.3
 MEASURED_STEP = 0.35  # seconds
 # Not all of the course is training, and no machine has the same work to do for half an hour.
