@@ -157,7 +157,8 @@ class Notebook:
         waiting = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
         code = self.page.locator(".jp-CodeCell")
         for place, prompt in enumerate(waiting):
-            if not re.fullmatch(r"\[\d+\]:", prompt.strip()):
+            folded = not code.nth(place).locator(".cm-content").count()  # the setup cell: no prompt
+            if not folded and not re.fullmatch(r"\[\d+\]:", prompt.strip()):
                 source = code.nth(place).locator(".cm-content").inner_text()
                 found.append(f"not run: {source.splitlines()[0]!r} has the prompt {prompt!r}")
         return found
