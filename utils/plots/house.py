@@ -45,6 +45,9 @@ PERCENT = matplotlib.ticker.FuncFormatter(lambda value, _: f"{100 * value:.4g} %
 SHOWN_WIDTH = 110  # pixels on the page for an inch of a figure, which has 160 for sharp screens
 
 
+WIDEST = 820  # pixels in a control: what JupyterLab leaves of a screen of 1,280
+
+
 class Drawing:
     """A figure and what it shows in words (the alternative text of the image in a notebook)."""
 
@@ -79,9 +82,8 @@ class Drawing:
         """The image inside its HTML tag, for a control that changes it."""
         data = base64.b64encode(self.save()).decode()
         text = html.escape(self.description, quote=True)
-        return (
-            f'<img src="data:image/{self.format};base64,{data}" width="{self.width}" alt="{text}">'
-        )
+        wide = min(self.width, WIDEST)
+        return f'<img src="data:image/{self.format};base64,{data}" width="{wide}" alt="{text}">'
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         kind = f"image/{self.format}"
