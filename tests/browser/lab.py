@@ -20,7 +20,8 @@ WAIT = 600_000  # milliseconds
 expect.set_options(timeout=WAIT)
 # What a person can move, press or choose in a notebook's outputs.
 CONTROLS = ".jp-OutputArea :is(.noUi-handle, .jupyter-widgets select, button.jupyter-button, input)"
-BADGE = "https://colab.research.google.com/assets/"  # a picture, which nobody needs
+# The badges of a notebook, which nobody needs.
+BADGES = ("https://colab.research.google.com/assets/", "https://kaggle.com/static/")
 FAULTS = ("stderr", "error")
 # Answers as soon as more cells are finished than were before, or nothing more will be.
 COUNT_FINISHED = """before => {
@@ -286,7 +287,7 @@ class Lab:
             page.get_by_text("Run All Cells", exact=True).click()
             wait_until_run(page)
             yield notebook
-            known = (self.address, "data:", "blob:", BADGE)
+            known = (self.address, "data:", "blob:", *BADGES)
             assert [url for url in elsewhere if not url.startswith(known)] == []
         except BaseException:
             notebook.photograph("failed")
