@@ -1,12 +1,10 @@
 """The loop, and training that is interrupted, continued, damaged and counted."""
 
-import ast
 import copy
 import errno
 import os
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +13,7 @@ from small import make_loader, make_small_network
 from torch import nn
 
 from utils.models import freeze
-from utils.settings import ROOT, CourseError
+from utils.settings import CourseError
 from utils.training import (
     QUANTITIES,
     collect_logits,
@@ -72,34 +70,6 @@ def assert_same_weights(first: nn.Module, second: nn.Module) -> None:
 def uninterrupted() -> tuple[nn.Module, dict]:
     model, history, _ = train()
     return model, history
-
-
-def find_functions(source: str) -> dict[str, str]:
-    """Each function or class of a source without what does not run: docstrings, hints, comments."""
-    found = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.FunctionDef):
-                    inner.returns = None
-                    for argument in inner.args.args:
-                        argument.annotation = None
-                if isinstance(inner, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(inner):
-                    inner.body = inner.body[1:]
-            found[node.name] = ast.dump(node)
-    return found
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_what_a_notebook_types_is_what_utils_runs(path: Path) -> None:
-    for cell in nbformat.read(path, 4).cells:
-        for tag in cell.metadata.get("tags", []):
-            if tag.startswith("same-as:utils."):
-                module, _, name = tag.removeprefix("same-as:").rpartition(".")
-                room = ROOT.joinpath(*module.split("."))
-                file = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
-                ours = find_functions(file.read_text(encoding="utf-8"))
-                assert find_functions(cell.source)[name] == ours[name], name
 
 
 def test_one_epoch_equals_a_loop_written_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
