@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -32,11 +32,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the caller reaches a test, and no test writes into the repository's `data/`."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No setting of the caller or of another test reaches a test, and none writes into `data/`."""
+    before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("COURSE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "course-home"))
+    yield
+    # A command writes its options there, for the processes that it starts.
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
 
 
 @pytest.fixture
