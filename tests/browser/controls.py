@@ -24,11 +24,14 @@ class View:
         self.cell = cell
         self.image = cell.locator(".widget-html img")
         self.seen: set[str] = set()
+        self.last = ""
 
     def expect(self, description: str, new: bool = True) -> None:
         """Return when the image's description matches; its pixels must be new, too."""
+        if new:  # the kernel has answered before the page shows what it answered
+            expect(self.image).not_to_have_attribute("src", self.last)
         expect(self.image).to_have_attribute("alt", re.compile(description))
-        pixels = self.image.get_attribute("src")
+        pixels = self.last = self.image.get_attribute("src")
         assert not new or pixels not in self.seen, f"the same image as before: {description}"
         self.seen.add(pixels)
         width = self.image.evaluate("image => image.decode().then(() => image.width)")
@@ -96,7 +99,7 @@ def use_few_images(notebook: Notebook) -> None:
             expect(handle).to_have_attribute("aria-valuenow", re.compile(rf"^{place}(\.0)?$"))
             stops.append(int(readout.inner_text()))
             notebook.kernel.wait_until_idle()
-            view.expect(r"\d+ of \d+", new=place > 0)
+            view.expect(rf"with {stops[-1]:,} images? per class", new=place > 0)
     assert stops[0] == 0 and all(low < high for low, high in pairwise(stops))
 
     # Other images, of which nothing is drawn yet: fast, there and back and there again.
@@ -105,7 +108,7 @@ def use_few_images(notebook: Notebook) -> None:
     released = now()
     expect(readout).to_have_text("1")
     notebook.kernel.wait_until_idle()
-    view.expect(r"\d+ of \d+", new=False)
+    view.expect("with 1 image per class", new=False)
     notebook.photograph("few-images-others", cell)
     assert notebook.kernel.count_moves(released) <= 2, "redraws have piled up"
 
