@@ -7,14 +7,19 @@ python -m tools.notebooks set-repository OWNER/NAME
 
 import argparse
 import os
+import platform
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from tools.cleaning import clean_notebook, read_notebook
 from tools.execution import execute_notebook, save_executed
@@ -93,6 +98,15 @@ def run_course(paths: list[Path]) -> None:
     print(f"The executed notebooks, to read, and results.json: {BUILD.relative_to(ROOT)}/")
 
 
+def write_foot(notebook: NotebookNode) -> None:
+    """Say at the end of the last cell when the outputs were made, and with which versions."""
+    last = notebook.cells[-1]
+    packages = [f"{name} {version(name).split('+')[0]}" for name in ("torch", "torchvision")]
+    made = ", ".join([f"Python {platform.python_version()}", *packages])
+    before = re.sub(r"\n\n<sub>Outputs of .*</sub>$", "", last.source)
+    last.source = f"{before}\n\n<sub>Outputs of {date.today()}, with {made}.</sub>"
+
+
 def update_notebooks(paths: list[Path], build: Path = BUILD) -> dict[str, float]:
     """Run the notebooks in place, on the sample, in one new home, and clean them for committing.
 
@@ -118,6 +132,8 @@ def update_notebooks(paths: list[Path], build: Path = BUILD) -> dict[str, float]
                 page = save_executed(notebook, path, build)
                 raise CourseError(f"{failure}\nWhat ran until there: {page}")
             clean_notebook(notebook, names_of_paths)
+            if notebook.cells[-1].cell_type == "markdown":
+                write_foot(notebook)
             for number, cell in enumerate(notebook.cells, 1):
                 if cell.cell_type == "code" and (found := find_output_faults(cell)):
                     raise CourseError(f"{path.stem}, cell {number}: {found[0]}")

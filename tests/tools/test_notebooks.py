@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.notebooks import (
     find_core,
@@ -21,6 +22,7 @@ from tools.notebooks import (
     make_paths_absolute,
     run_notebooks,
     update_notebooks,
+    write_foot,
 )
 from utils.settings import ROOT, CourseError
 
@@ -106,6 +108,15 @@ def test_every_way_to_fail_is_one_sentence(
 ) -> None:
     with pytest.raises(CourseError, match=rf"01_made, cell \[1\]: {reason}"):
         run_notebooks([make_notebook(source)], tmp_path / "build", timeout=2)
+
+
+def test_the_foot_is_written_once() -> None:
+    notebook = new_notebook(cells=[new_markdown_cell("## Next\n\nThe end.")])
+    for _ in range(2):
+        write_foot(notebook)
+    text = notebook.cells[-1].source
+    assert text.startswith("## Next\n\nThe end.\n\n<sub>Outputs of 2") and text.count("<sub>") == 1
+    assert f"torch {version('torch').split('+')[0]}" in text
 
 
 @pytest.mark.slow
