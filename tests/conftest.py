@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from executed import pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from hypothesis import settings
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook

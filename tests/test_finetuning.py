@@ -1,8 +1,7 @@
-"""Fine-tuning: what learns, groups, schedule, range test, averaged weights, memory."""
+"""Fine-tuning: what learns, groups, memory."""
 
 import copy
 import gc
-import math
 import weakref
 
 import pytest
@@ -11,17 +10,9 @@ from torch import nn
 
 from tests.small import make_loader, make_small_network
 from utils.finetuning import (
-    average_weights,
-    choose_rate,
-    copy_state,
     group_parameters,
     keep_statistics,
-    make_schedule,
-    measure_change,
     measure_saved_bytes,
-    run_range_test,
-    smooth_losses,
-    stop_early,
     unfreeze_from,
 )
 from utils.models import list_stages, load_efficientnet_lite0
@@ -41,11 +32,11 @@ def test_statistics_stay_while_the_loop_trains_and_in_copies_too():
     model = make_small_network()
     keep_statistics(model)
     for network in (model, copy.deepcopy(model)):
-        before, weights = list_statistics(network), network.conv.weight.clone()
+        before, weights = list_statistics(network), network.body[0].weight.clone()
         train_one_epoch(network, make_loader(), torch.optim.Adam(network.parameters()))
         assert all(map(torch.equal, before, list_statistics(network)))
-        assert not torch.equal(network.conv.weight, weights)
-        assert network.dropout.training and not network.norm.training
+        assert not torch.equal(network.body[0].weight, weights)
+        assert network.dropout.training and not network.body[1].training
 
 
 def test_statistics_move_without_it():
@@ -76,99 +67,6 @@ def test_groups_hold_what_learns_once_and_their_rates_fall(lite):
         held = [id(parameter) for group in groups for parameter in group["params"]]
         assert len(held) == len(set(held))
         assert set(held) == {id(p) for p in model.parameters() if p.requires_grad}
-
-
-def test_schedule_rises_in_a_line_and_falls_in_a_cosine():
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule, rates = make_schedule(optimizer, 100), []
-    for _ in range(100):
-        rates.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
-    assert rates[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
-    assert rates[10] == 1 and rates[55] == pytest.approx(0.5)
-    assert all(low > high for low, high in zip(rates[10:], rates[11:], strict=False))
-    assert 0 < rates[-1] < 0.001
-
-
-def test_range_test_changes_nothing_of_the_model():
-    model = make_small_network()
-    model.conv.eval()  # an odd mode of its own
-    before, modes = copy_state(model), [module.training for module in model.modules()]
-    torch.manual_seed(7)
-    following = torch.rand(3)
-    torch.manual_seed(7)
-    rates, losses = run_range_test(model, make_loader(), steps=5)
-    assert torch.equal(torch.rand(3), following)
-    assert [module.training for module in model.modules()] == modes
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert rates == pytest.approx([1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
-    assert run_range_test(model, make_loader(), steps=5) == (rates, losses)
-
-
-def test_range_test_takes_steps_and_ends_where_the_loss_is_far_too_high():
-    rates, losses = run_range_test(make_small_network(), make_loader(), 0.001, 1e9, steps=40)
-    assert len(rates) == len(losses) < 40
-    assert not losses[-1] < 3 * math.log(2)
-    assert all(loss < 3 * math.log(2) for loss in losses[:-1])
-
-
-def test_the_choice_lies_a_tenth_below_the_rise():
-    rates = [10.0**power for power in range(-6, 0)]
-    assert choose_rate(rates, [0.1, 0.1, 0.1, 0.1, 2.0, 9.0], classes=2) == pytest.approx(1e-3)
-    assert choose_rate(rates, [0.1] * 6, classes=2) == pytest.approx(1e-2)
-    # one unlucky batch on the way is no rise
-    assert choose_rate(rates, [0.1, 0.5, 0.0, 0.0, 0.0, 9.0], classes=2) == pytest.approx(1e-2)
-
-
-def test_smoothing_is_a_mean():
-    assert smooth_losses([3.0] * 4) == pytest.approx([3.0] * 4)
-    assert smooth_losses([1.0, 0.0], memory=0.5) == pytest.approx([1.0, 1 / 3])
-
-
-@pytest.mark.parametrize(
-    ("losses", "stops"),
-    [([1.0], False), ([1.0, 1.1], False), ([1.0, 1.1, 1.2], True), ([1.0, 1.1, 0.9], False)],
-)
-def test_early_stopping_waits_for_its_patience(losses, stops):
-    assert stop_early(losses, patience=2) is stops
-
-
-def test_average_of_weights():
-    start, end = make_small_network(), make_small_network()
-    end.train()(torch.randn(8, 3, 16, 16))
-    with torch.no_grad():
-        end.conv.weight.add_(2)
-    old, new = copy_state(start), copy_state(end)
-    for name, tensor in average_weights(old, new, 0.0).items():
-        assert name.endswith("num_batches_tracked") or torch.equal(tensor, old[name])
-    for name, tensor in average_weights(old, new, 1.0).items():
-        assert torch.equal(tensor, new[name])
-    quarter = average_weights(old, new, 0.25)
-    assert torch.allclose(quarter["conv.weight"], old["conv.weight"] + 0.5)
-    expected = 0.75 * old["norm.running_mean"] + 0.25 * new["norm.running_mean"]
-    assert torch.allclose(quarter["norm.running_mean"], expected)
-    assert quarter["norm.num_batches_tracked"].item() == 1
-    start.load_state_dict(quarter)
-
-
-def test_a_copied_state_does_not_move_with_the_model():
-    model = make_small_network()
-    before = copy_state(model)
-    train_one_epoch(model, make_loader(), torch.optim.Adam(model.parameters()))
-    assert not torch.equal(before["fc.weight"], model.fc.weight)
-    assert torch.equal(before["fc.weight"], make_small_network().fc.weight)
-
-
-def test_change_is_the_way_by_the_length(lite):
-    model = copy.deepcopy(lite)
-    with torch.no_grad():
-        for parameter in model.fc.parameters():
-            parameter.mul_(1.5)
-    changes = measure_change(copy_state(lite), model)
-    assert changes.pop("head") == pytest.approx(0.5)
-    assert set(changes.values()) == {0.0}
 
 
 def test_saved_bytes_are_what_the_backward_pass_needs():

@@ -1,4 +1,4 @@
-"""The networks: shapes, heads, freezing, stages, ImageNet's rows."""
+"""The networks: shapes, heads, freezing, stages."""
 
 import copy
 from dataclasses import replace
@@ -8,13 +8,9 @@ import torch
 from torch import nn
 
 from utils.models import (
-    CAT_ROWS,
-    DOG_ROWS,
     CustomCNN,
     count_parameters,
-    find_rows,
     freeze,
-    list_class_names,
     list_stages,
     load_efficientnet_lite0,
     use_fast_arithmetic,
@@ -101,23 +97,3 @@ def test_float16_is_for_inference_only(lite0: nn.Module) -> None:
     model = use_fast_arithmetic(copy.deepcopy(lite0), settings, training=True)
     images = torch.randn(1, 3, 64, 64)
     assert torch.allclose(model(images), lite0(images), atol=1e-4)
-
-
-def test_imagenets_rows_are_cats_and_dogs() -> None:
-    names = list_class_names()
-    assert len(names) == 1000
-    assert (names[CAT_ROWS][0], names[CAT_ROWS][-1]) == ("tabby", "Egyptian cat")
-    assert (names[DOG_ROWS][0], names[DOG_ROWS][-1]) == ("Chihuahua", "Mexican hairless")
-
-
-@pytest.mark.parametrize(
-    ("class_names", "expected"),
-    [
-        (["cats", "dogs"], [CAT_ROWS, DOG_ROWS]),
-        (["Dog", "Cat"], [DOG_ROWS, CAT_ROWS]),
-        (["cats", "dogs", "ants"], None),
-        (["roses", "tulips"], None),
-    ],
-)
-def test_rows_are_found_by_name(class_names: list[str], expected) -> None:
-    assert find_rows(class_names) == expected

@@ -207,7 +207,7 @@ def test_checkpoint_of_another_training_is_put_aside(tmp_path, capsys, what: str
     elif what == "batch size":
         loader = torch.utils.data.DataLoader(TRAIN.dataset, batch_size=4, shuffle=True)
     elif what == "frozen":
-        freeze(model.conv)
+        freeze(model.body[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02 if what == "rate" else 0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step / 5))
     torch.manual_seed(4 if what == "seed" else 3)

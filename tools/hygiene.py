@@ -12,7 +12,7 @@ from utils.settings import ROOT
 
 MAXIMUM_BYTES = 1_500_000
 LAST_CORE = 5
-CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, ROOMS, NAMES = 45, 79, 6, 20, 10, 23
+CODE_CELLS, LINE_WIDTH, MEDIAN_LINES, MAXIMUM_LINES, ROOMS, NAMES = 45, 79, 6, 20, 8, 20
 # A path of any machine, such as /tmp/x: two or more parts after a slash that starts a word.
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:<+=~…*)\]}%-])/(?:[\w.-]+/)+[\w.-]+|\b[A-Z]:\\\w+")
 # 1,000 and 97.3 are numbers; the digits of conv1, resnet101, 3x3 and 2026-08 are not.

@@ -140,12 +140,8 @@ class DecodedOnce(Dataset):
     """
 
     def __init__(self, folder: ImageFolder, file: Path, size: int = 256) -> None:
-        self.transform, self.classes, self.targets = (
-            folder.transform,
-            folder.classes,
-            folder.targets,
-        )
-        self.samples = folder.samples
+        self.transform, self.samples = folder.transform, folder.samples
+        self.classes, self.targets = folder.classes, folder.targets
         key = {"images": fingerprint(folder), "size": size}
         notes = file.with_suffix(".json")
         if read_json(notes) != key or not file.exists():

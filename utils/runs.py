@@ -33,6 +33,11 @@ RUNS = {  # in the order of the course; colours of Okabe and Ito (2008)
 }
 
 
+RESULTS = (  # what `results.json` holds of each run
+    "run dataset backbone test_accuracy interval n_test n_train epochs seconds trainable_parameters"
+).split()
+
+
 @dataclass(frozen=True)
 class Run:
     """One training that was finished and tested once."""
@@ -168,18 +173,6 @@ def load_run_test(settings: Settings, name: str) -> tuple[torch.Tensor, torch.Te
         return torch.from_numpy(saved["logits"]), torch.from_numpy(saved["labels"])
 
 
-def choose_run(settings: Settings) -> str:
-    """The name of the best run (see `find_best`). Raises CourseError where there is no run."""
-    runs = [run for name in RUNS if (run := find_run(settings, name))]
-    if not runs:
-        raise CourseError(
-            f"There is no trained network for the dataset {settings.data} with the backbone "
-            f"{settings.backbone} in {settings.home / 'runs'}: run notebook 03 or 05 (make run "
-            "runs all), or set COURSE_DATA, COURSE_BACKBONE and COURSE_HOME as they were there."
-        )
-    return find_best(runs).run
-
-
 def find_best(runs: list[Run]) -> Run:
     """The run with the highest validation accuracy; of equals, the one that trained the least.
 
@@ -212,19 +205,4 @@ def format_comparison(runs: list[Run]) -> str:
 
 def write_results(runs: list[Run], path: Path) -> None:
     """The same as JSON: a row for each run."""
-    rows = [
-        {
-            "run": run.run,
-            "dataset": run.dataset,
-            "backbone": run.backbone,
-            "test_accuracy": run.test_accuracy,
-            "interval": list(run.interval),
-            "n_test": run.n_test,
-            "n_train": run.n_train,
-            "epochs": run.epochs,
-            "seconds": run.seconds,
-            "trainable_parameters": run.trainable_parameters,
-        }
-        for run in runs
-    ]
-    write_json(path, rows)
+    write_json(path, [{name: getattr(run, name) for name in RESULTS} for run in runs])

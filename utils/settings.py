@@ -30,13 +30,12 @@ class Profile:
     backbone: str
     custom_cnn_epochs: int
     validation_share: float  # of the training part; the smaller the dataset, the larger
-    network: str  # what it downloads
 
 
 PROFILES = {
-    "sample": Profile("sample", "efficientnet_lite0", 8, 0.3, "nothing"),
-    "photos": Profile("photos", "resnet101", 10, 0.2, "68 MB of photographs, 171 MB of weights"),
-    "full": Profile("full", "resnet101", 10, 0.1, "839 MB of photographs, 171 MB of weights"),
+    "sample": Profile("sample", "efficientnet_lite0", 8, 0.3),
+    "photos": Profile("photos", "resnet101", 10, 0.2),
+    "full": Profile("full", "resnet101", 10, 0.1),
 }
 BACKBONES = ("resnet101", "efficientnet_lite0")
 # Mean and standard deviation (red, green, blue, of values in 0..1) that the weights expect.
@@ -93,23 +92,18 @@ class Settings:
         return "\n".join(f"{name:10} {value:19}  {how}" for name, value, how in rows)
 
 
-def load_settings(profile: str = "auto", **overrides: str) -> Settings:
+def load_settings(
+    profile: str = "auto", data: str = "", backbone: str = "", home: str = ""
+) -> Settings:
     """Decide once, print what was decided, and return it.
 
     `COURSE_PROFILE`, `COURSE_DATA`, `COURSE_BACKBONE` and `COURSE_HOME` win over the arguments, so
-    that one command can run all notebooks on another dataset without touching them. `overrides` are
-    `data`, `backbone` and `home`. A classroom's COURSE_MIRROR and COURSE_SHARED are variables only.
-    Freed memory stays with the process from here on (see `keep_freed_memory`).
+    that one command can run all notebooks on another dataset without touching them. A classroom's
+    COURSE_MIRROR and COURSE_SHARED are variables only. Freed memory stays with the process from
+    here on (see `keep_freed_memory`).
 
     Raises CourseError for a profile, backbone or path that does not exist.
     """
-    unknown = set(overrides) - {"data", "backbone", "home"}
-    if unknown:
-        raise TypeError(f"load_settings() takes data, backbone and home, not {sorted(unknown)}")
-
-    def choose(name: str, default: str) -> str:
-        return os.environ.get(f"COURSE_{name.upper()}") or overrides.get(name) or default
-
     device = find_device()
     asked = os.environ.get("COURSE_PROFILE") or profile
     chosen = ("full" if device == "cuda" else "sample") if asked == "auto" else asked
@@ -119,7 +113,7 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
             f"{', '.join(PROFILES)}."
         )
     limits = PROFILES[chosen]
-    backbone = choose("backbone", limits.backbone)
+    backbone = os.environ.get("COURSE_BACKBONE") or backbone or limits.backbone
     if backbone not in BACKBONES:
         raise CourseError(
             f"There is no backbone {backbone!r}: set COURSE_BACKBONE to {' or '.join(BACKBONES)}."
@@ -127,9 +121,9 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
     keep_freed_memory()
     settings = Settings(
         profile=chosen,
-        data=choose("data", limits.data),
+        data=os.environ.get("COURSE_DATA") or data or limits.data,
         backbone=backbone,
-        home=Path(choose("home", str(ROOT / "data"))).expanduser().resolve(),
+        home=Path(os.environ.get("COURSE_HOME") or home or ROOT / "data").expanduser().resolve(),
         device=device,
         precision=find_precision(device),
         mirror=read_mirror(),
@@ -210,17 +204,15 @@ def measure_bfloat16_gain() -> float:
     import torch
     from torch.nn import functional as F
 
-    images, kernels = torch.ones(8, 128, 28, 28), torch.ones(128, 128, 3, 3)
     best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    shapes = (8, 128, 28, 28), (128, 128, 3, 3)
     with torch.inference_mode():
         for _ in range(6):  # the first turn warms up
             for kind in best:
-                inputs, weights = (
-                    values.to(kind, memory_format=torch.channels_last)
-                    for values in (images, kernels)
-                )
+                tensors = (torch.ones(shape, dtype=kind) for shape in shapes)
+                images, kernels = (each.to(memory_format=torch.channels_last) for each in tensors)
                 start = time.perf_counter()
-                F.conv2d(inputs, weights, padding=1)
+                F.conv2d(images, kernels, padding=1)
                 best[kind] = min(best[kind], time.perf_counter() - start)
     return best[torch.float32] / best[torch.bfloat16]
 

@@ -1,8 +1,10 @@
 """The loop of notebook 02, and `fit`: the same loop with history and exact resume."""
 
 import hashlib
+import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,13 +18,7 @@ from utils.data import fingerprint
 from utils.files import is_whole, put_aside, write_atomically
 
 History = dict[str, list[float]]
-QUANTITIES = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "seconds",
-)
+QUANTITIES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
 LONGEST_VALUE = 60  # characters of a setting that are shown where two checkpoints differ
 criterion = nn.CrossEntropyLoss()
 
@@ -199,13 +195,9 @@ def load_tensors(path: Path) -> dict:
 
 def describe_difference(theirs: dict[str, str], ours: dict[str, str]) -> str:
     """Each entry that differs, with both values, shortened; "" if none does."""
-
-    def shorten(value: str | None) -> str:
-        text = str(value)
-        return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
-
+    shorten = partial(textwrap.shorten, width=LONGEST_VALUE, placeholder=" …")
     return "; ".join(
-        f"{name}: {shorten(theirs.get(name))} there, {shorten(ours.get(name))} here"
+        f"{name}: {shorten(str(theirs.get(name)))} there, {shorten(str(ours.get(name)))} here"
         for name in sorted(theirs.keys() | ours.keys())
         if theirs.get(name) != ours.get(name)
     )

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from utils import plots
-from utils.plots import distributed, features, finetuning, house, images, inspection, network
+from utils.plots import distributed, features, house, images, inspection, network
 from utils.runs import RUNS
 
 GENERATOR = np.random.default_rng(0)
@@ -55,43 +55,34 @@ FIGURES = {  # what is drawn, and what its description has to say
         "Row 1, column 2",
     ),
     "kernels": (lambda: network.show_kernels({"A": np.eye(3)}), "A: 1, 0, 0, 0, 1"),
-    "filtered": (lambda: network.show_filtered({"A": IMAGE[0], "B": IMAGE[1]}), "with A, B"),
     "descent": (
         lambda: network.plot_descent(([0, 1], [2, 1]), [(0, 2), (0.5, 1.5)]),
         "1 steps downhill: loss 2 at weight 0, then loss 1.5 at weight 0.5",
     ),
-    "repeats": (lambda: network.plot_repeats({"a": [1, 2]}, "x", zero="cat"), "a from 1 to 2"),
+    "repeats": (lambda: plots.plot_repeats({"a": [1, 2]}, "x"), "a from 1 to 2"),
+    "seeds": (
+        lambda: plots.plot_repeats({"a": [0.9, 0.95], "chance": [0.5]}, "x", percent=True),
+        "a from 90 % to 95 %; chance from 50 % to 50 %",
+    ),
+    "distances": (
+        lambda: plots.plot_repeats({"new": [1.0, *[3.0] * 99]}, "x", threshold=2.0),
+        "Threshold 2: new from 1 to 3, 99 % beyond",
+    ),
     "guesses": (lambda: features.plot_guesses([IMAGE], [[("tabby", 0.6)]]), "tabby 60 %"),
-    "drift": (
-        lambda: features.plot_drift({"means": [0.1, 0.3], "v": [1, 2]}),
-        "median 0.2, at most",
-    ),
-    "few images": (
-        lambda: features.plot_few_images({"head": ([1, 10], [0.8, 0.9])}, {"chance": 0.5}),
-        "head from 80 % at 1 to 90 % at 10; chance 50 %",
-    ),
     "head": (
         lambda: features.draw_head_report(
             9, 10, {"a": [IMAGE], "b": [IMAGE]}, [(IMAGE, "says $b$, 99 %")], {"chance": 0.5}, 1
         ),
         "1 image per class (95 % interval 59.6 % to 98.2 %, 9 of 10); 1 wrong. chance 50 %",
     ),
-    "two by two": (
-        lambda: finetuning.plot_two_by_two({"0.001": {"move": [0.9], "frozen": [0.5]}}, 0.5),
-        "0.001, move: 90 %; 0.001, frozen: 50 %; chance 50 %",
-    ),
     "paired": (
-        lambda: finetuning.plot_paired_table([1, 1, 0], [1, 0, 1], [IMAGE] * 3),
+        lambda: plots.plot_paired_table([1, 1, 0], [1, 0, 1], [IMAGE] * 3, "Two"),
         "1 frozen right and unfrozen right, 1 frozen right and unfrozen wrong, 1 frozen wrong and "
         "unfrozen right, 0 frozen wrong and unfrozen wrong",
     ),
-    "memory": (
-        lambda: finetuning.plot_memory({"a": {"kept": 3e6}}),
-        "backward pass: a 3 megabytes",
-    ),
     "grad-cam": (
-        lambda: inspection.show_maps([IMAGE] * 4, [IMAGE[0]] * 4, list("abcd"), [1, 0, 1, 1]),
-        "4 images, each with its map: a, b (wrong)",
+        lambda: inspection.show_maps([IMAGE] * 4, [IMAGE[0]] * 4, list("abcd")),
+        "4 images, each with its map: a, b",
     ),
     "confusion": (
         lambda: inspection.plot_confusion({"custom_cnn": TABLE}, ["$cats$", "dogs"]),
@@ -100,11 +91,6 @@ FIGURES = {  # what is drawn, and what its description has to say
     "many confusions": (
         lambda: inspection.plot_confusion({"frozen": np.eye(102, k=3) * 7 + np.eye(102)}, MANY),
         "frozen backbone 102 of 795 right. frozen backbone: the largest of its confusions",
-    ),
-    "distances": (lambda: inspection.plot_distances({"new": [1.0, 3.0]}, 2.0), "2.00: new 50 %"),
-    "judgement": (
-        lambda: inspection.draw_judgement(IMAGE, IMAGE[0], np.arange(102) / 5151, MANY, "rose"),
-        "rose ($flower 101$ of a very long name 2.0 %",
     ),
     "data parallel": (distributed.draw_data_parallel, "all-reduce"),
     "deal": (

@@ -124,16 +124,3 @@ def test_an_uploaded_image_is_judged_and_a_bad_one_named(shown):
     assert "judged cat.jpg" in view.value and "cat.jpg, 4 bytes" in note.value
     receive_upload(upload, "odd.gif", b"bad")
     assert view.value == "<p role='alert'>odd.gif is no image.</p>"
-
-
-def test_a_history_grows_in_one_figure(monkeypatch):
-    class Handle:
-        drawn: list[Drawing] = []
-
-        def update(self, drawing: Drawing) -> None:
-            self.drawn.append(drawing)
-
-    monkeypatch.setattr(widgets, "display", lambda *given, **rest: Handle())
-    monkeypatch.setattr(widgets, "plot_history", lambda histories, title: (histories, title))
-    widgets.show_live_history("a run")({"train_loss": [1.0]})
-    assert Handle.drawn == [({"": {"train_loss": [1.0]}}, "a run")]

@@ -39,20 +39,31 @@ def make_features(each: int, seed: int) -> tuple[TensorDataset, list[torch.Tenso
     return TensorDataset(values, labels), list(torch.rand(len(labels), 3, 16, 16))
 
 
-def make_report(**rest):
+def take_report(monkeypatch, **rest):
+    """What the slider of few images draws with, and its stops."""
+    taken = []
+    monkeypatch.setattr(
+        features, "explore", lambda draw, **controls: taken.append((draw, controls))
+    )
+    features.explore_few_images(*make_arguments(), **rest)
+    [(report, controls)] = taken
+    return report, controls["images_per_class"]
+
+
+def make_arguments():
     train, images = make_features(30, 0)
     validation, new_images = make_features(20, 1)
-    given = (train, validation, (images, new_images), CLASSES, {"chance": 1 / 3})
-    return given, features.make_head_reporter(*given, **rest)
+    return train, validation, (images, new_images), CLASSES, {"chance": 1 / 3}
 
 
-def test_stops_end_with_the_smallest_class():
-    assert features.list_stops(torch.arange(90) % 3) == [1, 2, 3, 4, 5, 7, 10, 15, 20, 30]
-    assert features.list_stops(torch.arange(1200) % 2)[-2:] == [300, 500]
+def test_stops_end_with_the_smallest_class(monkeypatch):
+    assert take_report(monkeypatch)[1] == [1, 2, 3, 4, 5, 7, 10, 15, 20, 30]
+    monkeypatch.setattr(features, "STOPS", (1, 2, 20))  # the most that feels like a slider
+    assert take_report(monkeypatch)[1] == [1, 2, 20]
 
 
-def test_more_images_are_better_and_each_report_says_its_numbers():
-    _, report = make_report()
+def test_more_images_are_better_and_each_report_says_its_numbers(monkeypatch):
+    report, _ = take_report(monkeypatch)
     accuracies = [float(report(count).description.split(" %")[0]) for count in (1, 30)]
     assert accuracies[0] <= accuracies[1] and accuracies[1] > 80
     assert "with 30 images per class (95 % interval" in report(30).description
@@ -62,8 +73,7 @@ def test_more_images_are_better_and_each_report_says_its_numbers():
 
 
 def test_the_slider_begins_at_zero_where_there_is_a_head_to_start_from(shown):
-    given, _ = make_report()
-    features.explore_few_images(*given, start=nn.Linear(8, 3))
+    features.explore_few_images(*make_arguments(), start=nn.Linear(8, 3))
     [(box, first)] = shown
     slider = find(box, "images per class")
     assert slider.value == 0 and "with 0 images per class" in first.description

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from unittest.mock import patch
 
-import torch
 from torch.utils.data import DataLoader
 
 from tools.benchmarks.course_side import choose_settings, load_body, open_folder
 from utils.features import extract_features
-from utils.widgets.features import list_stops, make_head_reporter
+from utils.widgets.features import explore_few_images
 
 
 def redraw(folder: str) -> Iterator[dict]:
@@ -16,11 +16,14 @@ def redraw(folder: str) -> Iterator[dict]:
     settings = choose_settings()
     images = open_folder(folder, settings, augment=False)
     features = extract_features(load_body(settings), DataLoader(images, batch_size=32))
-    report = make_head_reporter(features, images, features, images, {"guessing": 0.5})
+    with patch("utils.widgets.features.explore") as explore:
+        both = images, images
+        explore_few_images(features, features, both, images.classes, {"guessing": 0.5})
+    (report,), controls = explore.call_args
     draw = 0
     while True:
         seconds = []
-        for stop in list_stops(torch.tensor(images.targets)):
+        for stop in controls["images_per_class"]:
             start = time.perf_counter()
             report(stop, draw).to_html()
             seconds.append(time.perf_counter() - start)

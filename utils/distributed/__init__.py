@@ -6,7 +6,14 @@ https://arxiv.org/abs/2006.15704): by nccl between NVIDIA's GPUs, by gloo betwee
 CPU. `torchrun` starts the processes, one for each GPU.
 """
 
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
@@ -14,9 +21,37 @@ from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 from torch.utils.data import DataLoader
 
-from utils.settings import CourseError, Settings
+from utils import training
+from utils.settings import CourseError, Settings, load_settings
 
 PATIENCE = timedelta(hours=6)  # while the first process downloads and decodes for all
+
+
+def make_parser(job: str, description: str) -> argparse.ArgumentParser:
+    """The command line of a job: what it does, and the size of its batches."""
+    prog = f"python -m utils.distributed.{job}"
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    text = "images of all processes together"
+    parser.add_argument("--batch-size", type=int, default=32, help=text)
+    return parser
+
+
+def run_job(
+    work: Callable[[Settings, Accelerator, argparse.Namespace], None], given: argparse.Namespace
+) -> None:
+    """Do this process's share of `work`: the first one alone speaks, all of them report errors."""
+    first = os.environ.get("RANK", "0") == "0"
+    if not first:
+        training.tqdm = partial(training.tqdm, disable=True)
+    try:
+        with contextlib.nullcontext() if first else contextlib.redirect_stdout(io.StringIO()):
+            settings = load_settings()
+            accelerator = join_processes(settings, given.batch_size)
+            work(settings, accelerator, given)
+            accelerator.end_training()
+    except CourseError as error:
+        sys.exit(str(error))
 
 
 def join_processes(settings: Settings, batch_size: int) -> Accelerator:

@@ -8,12 +8,7 @@ that was ended goes on from its last whole epoch, with as many processes as you 
 """
 
 import argparse
-import contextlib
-import io
-import os
-import sys
 import time
-from functools import partial
 
 import torch
 from accelerate import Accelerator
@@ -23,43 +18,20 @@ from torch.utils.data import DataLoader
 from utils import training
 from utils.claims import format_accuracy
 from utils.data import make_loaders
-from utils.distributed import gather_logits, join_processes
-from utils.features import fit_head, load_features
-from utils.finetuning import group_parameters, keep_statistics, unfreeze_from
-from utils.models import load_backbone
-from utils.recipes import RATE_FACTOR, UNFROZEN_EPOCHS, UNFROZEN_RATE
+from utils.distributed import gather_logits, make_parser, run_job
+from utils.recipes import UNFROZEN_EPOCHS, UNFROZEN_RATE, prepare_unfrozen
 from utils.runs import find_folder, save_run
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import Settings
 
 SEED = 0
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m utils.distributed.train", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = make_parser("train", __doc__)
     parser.add_argument("--epochs", type=int, default=UNFROZEN_EPOCHS)
-    parser.add_argument(
-        "--batch-size", type=int, default=32, help="images of all processes together"
-    )
     parser.add_argument("--rate", type=float, default=UNFROZEN_RATE, help="the head's")
     return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Do this process's share; the first process alone speaks, and all of them report errors."""
-    given = parse_arguments(arguments)
-    first = os.environ.get("RANK", "0") == "0"
-    if not first:
-        training.tqdm = partial(training.tqdm, disable=True)
-    try:
-        with contextlib.nullcontext() if first else contextlib.redirect_stdout(io.StringIO()):
-            settings = load_settings()
-            accelerator = join_processes(settings, given.batch_size)
-            fine_tune(settings, accelerator, given)
-            accelerator.end_training()
-    except CourseError as error:
-        sys.exit(str(error))
 
 
 def fine_tune(settings: Settings, accelerator: Accelerator, given: argparse.Namespace) -> None:
@@ -69,13 +41,7 @@ def fine_tune(settings: Settings, accelerator: Accelerator, given: argparse.Name
     """
     with accelerator.main_process_first():  # it downloads and computes what the others then find
         loaders = make_loaders(settings)
-        head = fit_head(load_features(settings, "train"))
-        model = load_backbone(settings)
-    model.fc = head
-    model = model.to(accelerator.device, memory_format=torch.channels_last)
-    unfreeze_from(model, "stage 3")
-    keep_statistics(model)
-    optimizer = torch.optim.Adam(group_parameters(model, given.rate, RATE_FACTOR))
+        model, optimizer = prepare_unfrozen(settings, accelerator.device, given.rate)
     train, validation, test = (
         DataLoader(
             loader.dataset,
@@ -128,4 +94,4 @@ def fine_tune(settings: Settings, accelerator: Accelerator, given: argparse.Name
 
 
 if __name__ == "__main__":
-    main()
+    run_job(fine_tune, parse_arguments())

@@ -28,7 +28,8 @@ def check(number: str, answer) -> None:
     import_module(f"{__name__}.nb{int(number.partition('.')[0]):02}")
     judge = CHECKS[number]
     try:
-        if answer is ... or answer is None:
+        given = answer if isinstance(answer, tuple) else [answer]
+        if any(each is ... or each is None for each in given):
             raise NotTried
         hint = judge(answer)
     except NotTried:

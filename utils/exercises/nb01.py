@@ -129,7 +129,7 @@ def check_keeps_label(keeps_label: dict[str, set[str]]) -> str | None:
 @checks("1.5")
 def check_own_images(answer: tuple[str, Callable]) -> str | None:
     name, count_images = answer
-    if name is ... or not Path(name).expanduser().is_dir():
+    if not Path(name).expanduser().is_dir():
         raise NotTried
     folder = Path(name).expanduser()
     given = ask(count_images, name)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.exercises import NotTried, ask, checks
+from utils.exercises import ask, checks
 
 
 @checks("2.1")
@@ -98,8 +98,6 @@ def check_stage(make_stage: Callable) -> str | None:
 
 @checks("2.6")
 def check_three_numbers(numbers: tuple) -> str | None:
-    if any(number is ... for number in numbers):
-        raise NotTried
     first_test, best_validation, best_test = map(float, numbers)
     if not all(0 <= number <= 1 for number in (first_test, best_validation, best_test)):
         return "Give accuracies between 0 and 1, such as 0.753."

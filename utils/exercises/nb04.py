@@ -9,21 +9,17 @@ from torch.nn import functional as F
 
 from utils.claims import find_p_value
 from utils.exercises import ask, checks
+from utils.exercises.nb03 import make_small_network
 from utils.models import freeze
 
 PAIRS = ((5, 0), (6, 0), (20, 10), (25, 6), (2, 20), (0, 0), (9, 1))  # gained, lost
 
 
 def make_frozen_network() -> nn.Module:
-    """A network of [N, 3, 16, 16] with a frozen `body`, in which there is batch norm, and `fc`."""
-    torch.manual_seed(0)
-    model = nn.Sequential()
-    layers = (nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3))
-    model.add_module("body", nn.Sequential(*layers))
-    model.add_module("pool", nn.AdaptiveAvgPool2d(1))
-    model.add_module("flatten", nn.Flatten())
-    model.add_module("fc", nn.Linear(8, 2))
-    freeze(model.body)
+    """The small network of notebook 03's exercises, frozen but for its `fc`."""
+    model = make_small_network()
+    freeze(model)
+    model.fc.requires_grad_(True)
     return model
 
 
@@ -66,7 +62,7 @@ def check_4_2(unfreeze: Callable) -> str | None:
             "The network now has an attribute of that name, and its parameters have not heard of "
             f"it: {names[0]} is still frozen."
         )
-    if len(names) == len([*model.body.parameters()]):
+    if len(names) == len([*model.parameters()]) - 2:  # all but weight and bias of `fc`
         return ask(lambda: None) if not model.training else f"{names[0]} is still frozen."
     if names:
         return f"Some learn now, but {names[0]} is still frozen."

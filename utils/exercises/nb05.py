@@ -10,29 +10,22 @@ from torch import nn
 from utils.exercises import ask, checks
 
 
-class MapNetwork(nn.Module):
+def make_map_network() -> nn.Module:
     """A small network with two layers of maps: [N, 3, 16, 16] → [N, 4, 8, 8] → [N, 5, 4, 4]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.early = nn.Conv2d(3, 4, 3, stride=2, padding=1)
-        self.late = nn.Conv2d(4, 5, 3, stride=2, padding=1)
-        self.fc = nn.Linear(5, 3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.fc(torch.tanh(self.late(torch.tanh(self.early(images)))).mean(dim=(2, 3)))
+    maps = [nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 5, 3, 2, 1), nn.Tanh()]
+    return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3))
 
 
 @checks("5.1")
 def check_5_1(compute_maps: Callable) -> str | None:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model, image = MapNetwork().eval(), torch.randn(1, 3, 16, 16)
-    layers = [model.early, model.late]
+        model, image = make_map_network().eval(), torch.randn(1, 3, 16, 16)
+    layers = [model[0], model[2]]
     for target in (0, 2):
-        early = model.early(image)
-        late = model.late(torch.tanh(early))
-        logit = model.fc(torch.tanh(late).mean(dim=(2, 3)))[0, target]
+        early = model[0](image)
+        late = model[1:3](early)
+        logit = model[3:](late)[0, target]
         slopes = torch.autograd.grad(logit, [early, late])
         given = list(ask(compute_maps, model, layers, image, target))
         if len(given) != 2:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch.utils.data import DistributedSampler
 
-from utils.exercises import NotTried, ask, checks
+from utils.exercises import ask, checks
 
 
 @checks("9.1")
@@ -79,8 +79,6 @@ def check_rate(find_rate: Callable) -> str | None:
 
 @checks("9.5")
 def check_bill(numbers: tuple) -> str | None:
-    if any(number is ... for number in numbers):
-        raise NotTried
     images, epochs, speed, price, bill = map(float, numbers)
     if min(images, epochs, speed, price) <= 0:
         return "Images, epochs, speed and price are all larger than zero."

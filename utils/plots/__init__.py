@@ -10,20 +10,10 @@ import matplotlib
 import numpy as np
 
 from utils.plots import house
-from utils.plots.house import (
-    BLUE,
-    GREY,
-    HATCHES,
-    ORANGE,
-    PERCENT,
-    SKY,
-    Drawing,
-    format_percent,
-    styled,
-)
-from utils.plots.images import show_images
+from utils.plots.house import BLUE, GREY, ORANGE, PERCENT, Drawing, format_percent, styled
+from utils.plots.images import plot_paired_table, show_images
 
-__all__ = ["Drawing", "show_images"]  # what notebooks use of the other rooms
+__all__ = ["Drawing", "plot_paired_table", "show_images"]  # what notebooks use of the other rooms
 SHOWN_BARS = 6  # of many classes the three largest and the three smallest
 
 
@@ -45,7 +35,8 @@ def plot_counts(counts: dict[str, dict[str, int]], title: str = "Images per clas
     for number, (part, values) in enumerate(counts.items()):
         places = np.arange(len(names)) + (number - (len(counts) - 1) / 2) * high
         heights = [values.get(name, 0) for name in names]
-        look = {"color": (BLUE, SKY, GREY, ORANGE)[number % 4], "hatch": HATCHES[number % 4]}
+        look = {"color": (BLUE, house.SKY, GREY, ORANGE)[number % 4]}
+        look |= {"hatch": house.HATCHES[number % 4]}
         bars = axis.barh(places, heights, high, label=part, edgecolor="white", **look)
         axis.bar_label(bars, [f"{value:,}" for value in heights], padding=3, fontsize=11)
     axis.set_yticks(range(len(names)), [house.shorten(name, 30) for name in names])
@@ -72,9 +63,7 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
     for axis, quantity in zip(axes[0], ("loss", "accuracy"), strict=True):
         ends = []
         write = format_percent if quantity == "accuracy" else "{:.2f}".format
-        for style, history in zip(
-            house.find_styles(list(histories)), histories.values(), strict=True
-        ):
+        for style, history in house.zip_styles(histories):
             for part, dash in (("train", "--"), ("validation", "-")):
                 values = history[f"{part}_{quantity}"]
                 epochs = range(1, len(values) + 1)
@@ -98,9 +87,7 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
         f"{history['validation_loss'][-1]:.2f}, training accuracy "
         f"{format_percent(history['train_accuracy'][-1])}, validation accuracy "
         f"{format_percent(history['validation_accuracy'][-1])}"
-        for style, history in zip(
-            house.find_styles(list(histories)), histories.values(), strict=True
-        )
+        for style, history in house.zip_styles(histories)
         if history["validation_accuracy"]
     ]
     return Drawing(figure, f"{title or 'Loss and accuracy by epoch'}: {'; '.join(spoken)}")
@@ -207,6 +194,45 @@ def plot_lines(
 
 
 @styled
+def plot_repeats(
+    values: dict[str, Sequence[float]],
+    label: str,
+    title: str = "",
+    percent: bool = False,
+    threshold: float | None = None,
+) -> Drawing:
+    """A row of dots for each name: the same thing measured again and again, or of many images.
+
+    A `threshold` is marked, and the words say which share of each row lies beyond it.
+    """
+    figure, axes = house.make_axes(width=7.5, height=1.4 + 0.5 * len(values))
+    axis = axes[0, 0]
+    write = format_percent if percent else house.format_number
+    names, spoken = [], []
+    for row, (style, numbers) in enumerate(house.zip_styles(values)):
+        names.append(house.shorten(style.label, 30))
+        numbers = np.asarray(numbers, dtype=float)
+        # Side by side, since equal numbers would lie on one another.
+        places = row + np.linspace(-0.25, 0.25, len(numbers)) * (len(numbers) > 1)
+        look = {"markersize": 7 if len(numbers) <= 40 else 4, "alpha": 0.75}
+        axis.plot(numbers, places, style.marker, color=style.colour, **look)
+        text = f"{style.label} from {write(numbers.min())} to {write(numbers.max())}"
+        if threshold is not None:
+            text += f", {format_percent(float((numbers > threshold).mean()))} beyond"
+        spoken.append(text)
+    if threshold is not None:
+        axis.axvline(threshold, color="black", lw=1.3, ls="--")
+        house.note(axis, "threshold", (threshold, -0.5), (5, 0))
+        title = title or f"Threshold {write(threshold)}"
+    axis.set_yticks(range(len(values)), names)
+    axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.75))
+    axis.margins(x=0.1)
+    if percent:
+        axis.xaxis.set_major_formatter(PERCENT)
+    return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
+
+
+@styled
 def plot_intervals(
     rows: dict[str, tuple], label: str = "accuracy", title: str = "", chance: float | None = None
 ) -> Drawing:
@@ -218,10 +244,9 @@ def plot_intervals(
 
     figure, axes = house.make_axes(width=7.5, height=1.2 + 0.5 * len(rows) + 0.3 * bool(title))
     axis = axes[0, 0]
-    spoken = []
-    for place, (style, row) in enumerate(
-        zip(house.find_styles(list(rows)), rows.values(), strict=True)
-    ):
+    names, spoken = [], []
+    for place, (style, row) in enumerate(house.zip_styles(rows)):
+        names.append(house.shorten(style.label, 40))
         value, low, high = row if len(row) == 3 else (row[0] / row[1], *find_interval(*row))
         error = [[max(0, value - low)], [max(0, high - value)]]
         look = {"color": style.colour, "marker": style.marker, "markersize": 9, "capsize": 5}
@@ -234,9 +259,7 @@ def plot_intervals(
         axis.axvline(chance, color="black", ls=":", lw=1.5)
         house.note(axis, " chance", (chance, len(rows) - 0.55))
         spoken.append(f"chance {format_percent(chance)}")
-    axis.set_yticks(
-        range(len(rows)), [house.shorten(s.label, 40) for s in house.find_styles(list(rows))]
-    )
+    axis.set_yticks(range(len(rows)), names)
     axis.set_ylim(len(rows) - 0.4, -0.8)
     axis.margins(x=0.08)
     axis.xaxis.set_major_formatter(PERCENT)

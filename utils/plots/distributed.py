@@ -2,21 +2,10 @@
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import Rectangle
 
 from utils.plots import house
-from utils.plots.house import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    Drawing,
-    format_percent,
-    styled,
-)
+from utils.plots.house import BLUE, COLOURS, GREY, ORANGE, Drawing, format_percent, styled
 
 
 @styled
@@ -29,17 +18,8 @@ def draw_data_parallel() -> Drawing:
     house.draw_box(axis, (1.5, 3.7), (2.7, 2.2), "batch of\n32 images", GREY)
     for number, middle in enumerate((5.6, 1.8)):
         colour = COLOURS[number]
-        frame = FancyBboxPatch(
-            (3.7, middle - 1.35),
-            15.1,
-            2.7,
-            boxstyle="round,pad=0,rounding_size=0.2",
-            fill=False,
-            ec=colour,
-            ls="--",
-            lw=1.2,
-        )
-        axis.add_patch(frame)
+        look = {"fill": False, "edgecolor": colour, "linestyle": "--", "linewidth": 1.2}
+        axis.add_patch(Rectangle((3.7, middle - 1.35), 15.1, 2.7, **look))
         name = f"process {number}"
         axis.text(3.95, middle + 0.98, name, color=house.darken(colour), fontsize=11, va="center")
         house.draw_box(axis, (5.2, middle), (2.2, 1.3), "16 of the\nimages", colour)
@@ -52,7 +32,7 @@ def draw_data_parallel() -> Drawing:
         near = 3.7 + (0.5 if middle > 3.7 else -0.5)
         house.draw_arrow(axis, [(12.6, middle + (near - middle) * 0.42), (13.6, near)])
         house.draw_arrow(axis, [(14.8, near), (15.8, middle + (near - middle) * 0.4)])
-    house.draw_box(axis, (14.2, 3.7), (4.2, 0.9), "all-reduce: the average", GREEN)
+    house.draw_box(axis, (14.2, 3.7), (4.2, 0.9), "all-reduce: the average", house.GREEN)
     return Drawing(
         figure,
         "A batch of 32 images goes in halves to two processes. Each has the same network, computes "
@@ -95,27 +75,14 @@ def plot_deal(epochs: dict[str, list[list[int]]], title: str) -> Drawing:
     return Drawing(figure, f"{title}. {'; '.join(spoken)}")
 
 
-def draw_steps(axis: Axes, steps: dict[str, tuple[float, float, float]]) -> None:
-    """Bars of a step's seconds: (computing, exchange hidden behind it, exchange waited for)."""
-    names = list(steps)
-    compute, hidden, waited = 1000 * np.array(list(steps.values())).T
-    axis.barh(names, compute, 0.62, color=BLUE, label="computing")
-    axis.barh(names, hidden, 0.2, compute - hidden, color=PURPLE, label="exchange behind it")
-    look = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
-    axis.barh(names, waited, 0.62, compute, label="waiting for the exchange", **look)
-    axis.invert_yaxis()
-    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
-    axis.set(xlabel="milliseconds", title="one step")
-
-
 @styled
 def plot_scaling(
-    gpus: list[int],
-    speeds: list[float],
-    steps: dict[str, tuple[float, float, float]],
-    title: str,
+    gpus: list[int], speeds: list[float], steps: dict[str, tuple[float, float, float]], title: str
 ) -> Drawing:
-    """Images per second by number of GPUs beside the ideal; what a step is made of."""
+    """Images per second by number of GPUs beside the ideal; what a step is made of.
+
+    `steps` are seconds: (computing, exchange hidden behind it, exchange waited for).
+    """
     figure, axes = house.make_axes(1, 2, 9, 4.2)
     left, right = axes[0]
     ideal = [speeds[0] * count / gpus[0] for count in gpus]
@@ -129,7 +96,14 @@ def plot_scaling(
     left.legend()
     share = format_percent(round(speeds[-1] / ideal[-1], 2))
     left.set_title(f"{gpus[-1]} GPUs: {share} of the ideal")
-    draw_steps(right, steps)
+    names, (compute, hidden, waited) = list(steps), 1000 * np.array(list(steps.values())).T
+    right.barh(names, compute, 0.62, color=BLUE, label="computing")
+    right.barh(names, hidden, 0.2, compute - hidden, color=house.PURPLE, label="exchange behind it")
+    look = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
+    right.barh(names, waited, 0.62, compute, label="waiting for the exchange", **look)
+    right.invert_yaxis()
+    right.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    right.set(xlabel="milliseconds", title="one step")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=3)
     figure.suptitle(title)
     spoken = "; ".join(

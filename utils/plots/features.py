@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from utils.plots import house
-from utils.plots.house import BLUE, GREY, PERCENT, Drawing, format_percent, styled
+from utils.plots.house import BLUE, Drawing, format_percent, styled
 from utils.plots.images import SHEET, find_font, stack, tile, to_image
 
 SHOWN_USED, SHOWN_WRONG = 24, 8  # images of a head's report
@@ -35,67 +35,6 @@ def plot_guesses(images: Sequence, guesses: Sequence[Sequence[tuple[str, float]]
     return Drawing(figure, f"What the network answers: {'; '.join(spoken)}", photographic=True)
 
 
-@styled
-def plot_drift(drifts: dict[str, Sequence[float]], title: str = "") -> Drawing:
-    """Histograms of how far statistics of batch norm moved, such as running means and variances.
-
-    `drifts` are the distances of every channel of all layers, in standard deviations.
-    """
-    figure, axes = house.make_axes(1, len(drifts), 9, 3.2)
-    spoken = []
-    for axis, (name, values) in zip(axes[0], drifts.items(), strict=True):
-        values = np.asarray(values, dtype=float)
-        axis.hist(values, 40, color=BLUE, alpha=0.8)
-        middle = float(np.median(values))
-        axis.axvline(middle, color="black", ls="--", lw=1.5, label=f"median {middle:.2g}")
-        axis.set(title=name, xlabel="moved by (standard deviations)")
-        axis.legend(loc="upper right")
-        spoken.append(f"{len(values):,} {name}: median {middle:.2g}, at most {values.max():.2g}")
-    axes[0, 0].set_ylabel("number of channels")
-    if title:
-        figure.suptitle(title)
-    return Drawing(figure, f"{title or 'How far statistics moved'}. {'; '.join(spoken)}")
-
-
-@styled
-def plot_few_images(
-    lines: dict[str, tuple], levels: dict[str, float], title: str = "How many images does it take?"
-) -> Drawing:
-    """Accuracy against training images per class, each line named at its end.
-
-    A line is (counts, accuracies) or (counts, accuracies, lows, highs), with counts on a log
-    scale; `levels` are named accuracies that took no training image.
-    """
-    figure, axes = house.make_axes(width=9, height=4.6)
-    axis = axes[0, 0]
-    ends, spoken = [], []
-    last = max(max(line[0]) for line in lines.values())
-    for style, (counts, accuracies, *band) in house.zip_styles(lines):
-        look = {"marker": style.marker, "markersize": 7, "color": style.colour, "ls": style.dash}
-        axis.plot(counts, accuracies, **look)
-        if band:
-            axis.fill_between(counts, *band, color=style.colour, alpha=0.15, lw=0)
-        first, end = (
-            format_percent(float(accuracies[0])),
-            format_percent(float(accuracies[-1])),
-        )
-        ends.append((last, float(accuracies[-1]), f"{style.label}, {end}", style.colour))
-        spoken.append(f"{style.label} from {first} at {counts[0]} to {end} at {counts[-1]}")
-    for name, level in levels.items():
-        axis.axhline(level, color=GREY, lw=1.2, ls=":")
-        ends.append((last, level, f"{name}, {format_percent(level)}", GREY))
-        spoken.append(f"{name} {format_percent(level)}")
-    axis.set_xscale("log")
-    ticks = sorted({int(count) for line in lines.values() for count in line[0]})
-    shown = [c for i, c in enumerate(ticks) if not i or c >= 1.25 * ticks[i - 1]]
-    axis.set_xticks(shown, [f"{count:,}" for count in shown])
-    axis.minorticks_off()
-    axis.yaxis.set_major_formatter(PERCENT)
-    axis.set(xlabel="training images per class (log scale)", ylabel="accuracy", title=title)
-    house.label_ends(axis, ends)
-    return Drawing(figure, f"{title} Accuracy by training images per class: {'; '.join(spoken)}")
-
-
 def draw_head_report(
     correct: int,
     seen: int,
@@ -118,14 +57,11 @@ def draw_head_report(
     bars = draw_level_bars({"this head": correct / seen, **levels}, (low, high))
     parts = [f"# {head}", f"{interval}, {correct:,} of {seen:,} validation images", bars]
     names = [house.shorten(name, 30) for name in used]
-    room = max(1, SHOWN_USED // len(used))
-    shown = [image for images in used.values() for image in list(images)[:room]][:SHOWN_USED]
+    shown = [image for images in used.values() for image in images][:SHOWN_USED]
     if shown:
         some = "some of " * (len(shown) < images_per_class * len(used))
-        parts += [
-            f"# It learned from these ({some}{', '.join(names[:4])}{', …' * (len(names) > 4)})"
-        ]
-        parts += [tile(shown, columns=SHOWN_USED // 2)]
+        listed = ", ".join(names[:4]) + ", …" * (len(names) > 4)
+        parts += [f"# It learned from these ({some}{listed})", tile(shown, columns=SHOWN_USED // 2)]
     some = f", {SHOWN_WRONG} of them here" if errors > SHOWN_WRONG else ""
     parts += [f"# It gets {errors:,} new images wrong{some}" if errors else "# ✔ no mistake"]
     if wrong:
@@ -133,7 +69,7 @@ def draw_head_report(
         parts.append(tile(images, captions, columns=SHOWN_WRONG))
     spoken = ", ".join(f"{name} {format_percent(level)}" for name, level in levels.items())
     text = f"{head} ({interval}, {correct:,} of {seen:,}); {errors:,} wrong. {spoken}"
-    return Drawing(stack(parts, SHEET), text, photographic=True)
+    return Drawing(stack(parts), text, photographic=True)
 
 
 def draw_level_bars(levels: dict[str, float], interval: tuple[float, float]) -> Image.Image:

@@ -43,8 +43,6 @@ STYLE = {
 styled = matplotlib.rc_context(STYLE)  # a decorator: what a function draws is in the house style
 PERCENT = matplotlib.ticker.FuncFormatter(lambda value, _: f"{100 * value:.4g} %")
 SHOWN_WIDTH = 110  # pixels on the page for an inch of a figure, which has 160 for sharp screens
-
-
 WIDEST = 820  # pixels in a control: what JupyterLab leaves of a screen of 1,280
 
 
@@ -56,9 +54,7 @@ class Drawing:
     ) -> None:
         self.figure = figure
         self.description = description
-        self.format = (
-            "jpeg" if photographic else "png"
-        )  # a grid of photographs is ten times smaller
+        self.format = "jpeg" if photographic else "png"  # photographs are ten times smaller
 
     @property
     def width(self) -> int:
@@ -187,11 +183,9 @@ class PlainLogFormatter(matplotlib.ticker.LogFormatter):
 
 def write_number(value: float, place: int | None = None) -> str:
     """`16,384` and `0.00001`, for a tick of an axis."""
-    return (
-        f"{value:,.12g}"
-        if value >= 1
-        else np.format_float_positional(value, 6, fractional=False, trim="-")
-    )
+    if value >= 1:
+        return f"{value:,.12g}"
+    return np.format_float_positional(value, 6, fractional=False, trim="-")
 
 
 def write_plainly(axis: matplotlib.axis.Axis) -> None:

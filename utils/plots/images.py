@@ -17,6 +17,7 @@ GAP = 6
 TEXT = 17  # pixels: 11 pt or more on the page
 DARK_GREEN, DARK_RED = "#006E50", "#A84400"  # as ink, on white
 LISTED = 24  # captions that a description lists one by one
+ANSWERS = ("wrong", "right")
 
 
 @cache
@@ -105,25 +106,25 @@ def tile(
     return sheet
 
 
-def stack(parts: Sequence[str | Image.Image], width: int = 0) -> Image.Image:
+def stack(parts: Sequence[str | Image.Image]) -> Image.Image:
     """Lines of text and images below each other; a text that starts with `# ` is a heading."""
-    blocks = []
-    wide = max([width, *(part.width for part in parts if isinstance(part, Image.Image))])
-    for part in parts:
-        if isinstance(part, str):
-            font = find_font(TEXT + 3, bold=True) if part.startswith("# ") else find_font()
-            lines = wrap(part.removeprefix("# "), wide or SHEET, font, most=3)
-            block = Image.new("RGB", (wide or SHEET, 4 + len(lines) * (font.size + 6)), "white")
-            text = "\n".join(lines)
-            ImageDraw.Draw(block).multiline_text((0, 2), text, "black", font, spacing=4)
-            part = block
-        blocks.append(part)
-    sheet = Image.new("RGB", (max(b.width for b in blocks), sum(b.height for b in blocks)), "white")
+    wide = max(part.width for part in parts if isinstance(part, Image.Image))
+    blocks = [write_text(part, wide) if isinstance(part, str) else part for part in parts]
+    sheet = Image.new("RGB", (wide, sum(block.height for block in blocks)), "white")
     top = 0
     for block in blocks:
         sheet.paste(block, (0, top))
         top += block.height
     return sheet
+
+
+def write_text(text: str, width: int) -> Image.Image:
+    """A text of up to three lines, `width` pixels wide; as a heading if it starts with `# `."""
+    font = find_font(TEXT + 3, bold=True) if text.startswith("# ") else find_font()
+    lines = wrap(text.removeprefix("# "), width, font, most=3)
+    block = Image.new("RGB", (width, 4 + len(lines) * (font.size + 6)), "white")
+    ImageDraw.Draw(block).multiline_text((0, 2), "\n".join(lines), "black", font, spacing=4)
+    return block
 
 
 def show_images(
@@ -153,3 +154,33 @@ def show_images(
         spoken += f" and {len(counts) - LISTED} others" if len(counts) > LISTED else ""
     description = f"{title or 'Images'} ({len(images)})"
     return Drawing(sheet, f"{description}: {spoken}" if spoken else description, photographic=True)
+
+
+def plot_paired_table(
+    before: Sequence[bool], after: Sequence[bool], images: Sequence, title: str
+) -> Drawing:
+    """The four ways in which two networks answer the same images, counted and with some of them.
+
+    `before` and `after` say which answers of the frozen and of the unfrozen network are right, in
+    the order of `images`.
+    """
+    before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    wide, shown, high = SHEET // 2 - 12, 5, 160
+    sheet = Image.new("RGB", (SHEET, 2 * high), "white")
+    pen = ImageDraw.Draw(sheet)
+    spoken = []
+    for number, (old, new) in enumerate(((1, 1), (1, 0), (0, 1), (0, 0))):
+        rows = np.flatnonzero((before == old) & (after == new))
+        left, top = 4 + number % 2 * (SHEET // 2), number // 2 * high
+        kind = {(1, 0): "lost: ", (0, 1): "gained: "}.get((old, new), "")
+        pen.rectangle((left - 4, top, left + wide + 4, top + high - 8), outline="#999999", width=2)
+        pen.text((left + 6, top + 6), f"{len(rows):,}", "black", find_font(26, bold=True))
+        words = f"{kind}frozen {'✘✔'[old]} · unfrozen {'✘✔'[new]}"
+        pen.text((left + 96, top + 12), words, "black", find_font(TEXT))
+        if len(rows):
+            some = [images[int(row)] for row in rows[:shown]]
+            some = [*some, *[Image.new("RGB", (9, 9), "white")] * (shown - len(some))]
+            sheet.paste(tile(some, columns=shown, width=wide - 8), (left + 6, top + 44))
+        spoken.append(f"{len(rows):,} frozen {ANSWERS[old]} and unfrozen {ANSWERS[new]}")
+    text = f"{title} ({len(before):,}): {', '.join(spoken)}"
+    return Drawing(stack([f"# {title}", sheet]), text, photographic=True)

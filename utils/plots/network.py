@@ -1,4 +1,4 @@
-"""Figures of a network from inside: its layers, a convolution in numbers, feature maps, descent."""
+"""Figures of notebook 02: a convolution in numbers, what kernels do, steps downhill."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,6 @@ from matplotlib.patches import Rectangle
 
 from utils.plots import house
 from utils.plots.house import BLUE, GREY, ORANGE, RED, Drawing, styled
-from utils.plots.images import tile
 
 
 def draw_numbers(axis: Axes, grid: object, name: str, low: float | None = None) -> None:
@@ -66,13 +65,6 @@ def show_kernels(kernels: dict[str, np.ndarray]) -> Drawing:
     return Drawing(figure, f"Kernels, row by row. {spoken}")
 
 
-def show_filtered(results: dict[str, np.ndarray]) -> Drawing:
-    """What each named kernel makes of one image: [H, W] in 0..1, white is a strong answer."""
-    names = list(results)
-    sheet = tile(list(results.values()), names, columns=len(names))
-    return Drawing(sheet, f"One image filtered with {', '.join(names)}", photographic=True)
-
-
 @styled
 def plot_descent(curve: tuple[Sequence, Sequence], steps: Sequence[tuple[float, float]]) -> Drawing:
     """Loss against one weight, `curve` being (weights, losses), and the steps taken downhill.
@@ -91,42 +83,3 @@ def plot_descent(curve: tuple[Sequence, Sequence], steps: Sequence[tuple[float, 
     axis.set(xlabel="one weight", ylabel="loss", title="Each step goes downhill: − rate × slope")
     spoken = ", then ".join(f"loss {y:.3g} at weight {x:.3g}" for x, y in steps)
     return Drawing(figure, f"Loss against one weight, {len(steps) - 1} steps downhill: {spoken}")
-
-
-@styled
-def plot_repeats(
-    values: dict[str, Sequence[float]], label: str, title: str = "", zero: str = ""
-) -> Drawing:
-    """A row of dots for each name: the same thing measured again and again.
-
-    `zero` is what the side above zero means, such as "says cat": then zero is marked.
-    """
-    figure, axes = house.make_axes(width=7.5, height=1.4 + 0.6 * len(values))
-    axis = axes[0, 0]
-    spoken = []
-    for row, (style, numbers) in enumerate(house.zip_styles(values)):
-        # Side by side, since equal numbers would lie on one another.
-        places = row + 0.5 * (np.arange(len(numbers)) / max(1, len(numbers) - 1) - 0.5)
-        axis.plot(numbers, places, style.marker, markersize=7, alpha=0.75, color=style.colour)
-        low, high = house.format_number(min(numbers)), house.format_number(max(numbers))
-        spoken.append(f"{style.label} from {low} to {high}")
-    if zero:
-        axis.axvline(0, color="black", ls=":", lw=1.5)
-        house.note(axis, f"{zero} →", (0, -0.42), (6, 0))
-    axis.set_yticks(range(len(values)), [house.shorten(name, 30) for name in values])
-    axis.set(xlabel=label, title=title, ylim=(len(values) - 0.5, -0.75))
-    axis.margins(x=0.1)
-    return Drawing(figure, f"{title or label}: {'; '.join(spoken)}")
-
-
-BLOCKS = {
-    "A residual block": (("3×3 convolution", BLUE), ("batch norm, ReLU", GREY))
-    + (("3×3 convolution", BLUE), ("batch norm", GREY)),
-    "A bottleneck, as in ResNet-101": (("1×1 convolution: 256 → 64", ORANGE),)
-    + (
-        ("batch norm, ReLU", GREY),
-        ("3×3 convolution: 64 → 64", BLUE),
-        ("batch norm, ReLU", GREY),
-    )
-    + (("1×1 convolution: 64 → 256", ORANGE), ("batch norm", GREY)),
-}

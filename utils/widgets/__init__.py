@@ -1,6 +1,5 @@
 """Controls: sliders, lists and buttons around a function that draws, and works without them."""
 
-import base64
 import html
 import io
 from collections.abc import Callable
@@ -9,7 +8,7 @@ import ipywidgets
 from IPython.display import display
 from traitlets import Int
 
-from utils.plots import Drawing, plot_history
+from utils.plots import Drawing
 from utils.settings import CourseError
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -43,16 +42,8 @@ def make_control(name: str, values: object) -> ipywidgets.Widget:
         if all(isinstance(value, int) for value in values):
             return ipywidgets.IntSlider(value=start, min=low, max=high, description=label, **look)
         form = ".0%" if high <= 1 and low >= 0 else ".4g"
-        step = round((high - low) / 100, 10)
-        return ipywidgets.FloatSlider(
-            value=start,
-            min=low,
-            max=high,
-            step=step,
-            readout_format=form,
-            description=label,
-            **look,
-        )
+        look |= {"step": round((high - low) / 100, 10), "readout_format": form}
+        return ipywidgets.FloatSlider(value=start, min=low, max=high, description=label, **look)
     if isinstance(values, list) and all(isinstance(value, (int, float)) for value in values):
         return ipywidgets.SelectionSlider(options=values, description=label, **look)
     options = list(values.items()) if isinstance(values, dict) else values
@@ -61,8 +52,8 @@ def make_control(name: str, values: object) -> ipywidgets.Widget:
 
 def show_controls(
     draw: Callable[..., Drawing], widgets: dict[str, ipywidgets.Widget], rows: list
-) -> Callable[[], None]:
-    """Display `rows` of controls above what `draw` makes of their values; returns the redrawing."""
+) -> None:
+    """Display `rows` of controls above what `draw` makes of their values, whenever one changes."""
     view = ipywidgets.HTML()
 
     def redraw(change=None) -> None:
@@ -81,7 +72,6 @@ def show_controls(
     for widget in widgets.values():
         widget.observe(redraw, "value")
     show_box(ipywidgets.VBox([*rows, view]), first)
-    return redraw
 
 
 def show_box(box: ipywidgets.Widget, first: Drawing) -> None:
@@ -90,11 +80,9 @@ def show_box(box: ipywidgets.Widget, first: Drawing) -> None:
     A live notebook shows the control; GitHub, a printout or a plain viewer show the image. The
     message is put together here, since version 7 of ipywidgets (Colab) and 8 do it differently.
     """
-    kind = f"image/{first.format}"
-    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    data = {VIEW: view, kind: base64.b64encode(first.save()).decode()}
-    data["text/plain"] = first.description
-    display(data, metadata={kind: {"alt": first.description, "width": first.width}}, raw=True)
+    data, metadata = first._repr_mimebundle_()
+    data[VIEW] = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    display(data, metadata=metadata, raw=True)
 
 
 def read_uploads(upload: ipywidgets.FileUpload) -> list[tuple[str, bytes]]:
@@ -137,13 +125,3 @@ def upload_image(judge: Callable[[io.BytesIO], Drawing], first: Drawing) -> None
     show("an image of the course", first.to_html())
     upload.observe(judge_upload, "value")
     show_box(ipywidgets.VBox([upload, hint, note, view]), first)
-
-
-def show_live_history(title: str = "") -> Callable[[dict], None]:
-    """An empty figure here and now; the function returned draws a history of `fit` into it.
-
-    Given to `fit` as `on_epoch`, it lets the curves grow while the training runs.
-    """
-    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "seconds")
-    handle = display(plot_history({"": {name: [] for name in names}}, title), display_id=True)
-    return lambda history: handle.update(plot_history({"": history}, title))

@@ -10,38 +10,37 @@ from utils.plots.images import to_image
 from utils.widgets import explore
 
 
-def draw_views(
-    image: object, smallest_crop: float, flip: float, rotation: int, brightness: float
-) -> Drawing:
-    """An image (see `to_image`), and eight random views of it, 224 pixels wide.
+def explore_augmentation(images: Sequence) -> None:
+    """Sliders for what notebook 01's `v2.Compose` is made of; eight views of an image follow.
 
     The random numbers are the same each time: the views follow the settings and nothing else.
     """
-    augment = v2.Compose(
-        [
-            v2.RandomResizedCrop(224, scale=(smallest_crop, 1.0)),
-            v2.RandomHorizontalFlip(flip),
-            v2.RandomRotation(rotation),
-            v2.ColorJitter(brightness=brightness),
-        ]
-    )
-    image = to_image(image)
-    original = v2.Compose([v2.Resize(256), v2.CenterCrop(224)])(image)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        views = [augment(image) for _ in range(8)]
-    title = (
-        f"Crops from {smallest_crop:.0%} of the area, flip {flip:.0%}, rotation up to "
-        f"{rotation}°, brightness ± {brightness:.0%}"
-    ).replace("%", " %")
-    names = ["original", *(f"view {number}" for number in range(1, 9))]
-    return show_images([original, *views], names, columns=5, title=title)
 
+    def draw(
+        image: int, smallest_crop: float, flip: float, rotation: int, brightness: float
+    ) -> Drawing:
+        augment = v2.Compose(
+            [
+                v2.RandomResizedCrop(224, scale=(smallest_crop, 1.0)),
+                v2.RandomHorizontalFlip(flip),
+                v2.RandomRotation(rotation),
+                v2.ColorJitter(brightness=brightness),
+            ]
+        )
+        whole = to_image(images[image])
+        original = v2.Compose([v2.Resize(256), v2.CenterCrop(224)])(whole)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            views = [augment(whole) for _ in range(8)]
+        title = (
+            f"Crops from {smallest_crop:.0%} of the area, flip {flip:.0%}, rotation up to "
+            f"{rotation}°, brightness ± {brightness:.0%}"
+        ).replace("%", " %")
+        names = ["original", *(f"view {number}" for number in range(1, 9))]
+        return show_images([original, *views], names, columns=5, title=title)
 
-def explore_augmentation(images: Sequence) -> None:
-    """Sliders for what notebook 01's `v2.Compose` is made of; eight views of an image follow."""
     explore(
-        lambda image, **values: draw_views(images[image], **values),
+        draw,
         image=(0, len(images) - 1, 0),
         smallest_crop=(0.05, 1.0, 0.5),
         flip=(0.0, 1.0, 0.5),

@@ -40,9 +40,8 @@ def explore_scaling(job: Job) -> None:
 
     def draw(million_parameters, images_per_second, images_per_GPU, GPUs_per_machine, **links):
         links = links["between_machines"], GPUs_per_machine, links["within_a_machine"]
-        return draw_scaling(
-            Job(4e6 * million_parameters, images_per_second, images_per_GPU, *links)
-        )
+        job = Job(4e6 * million_parameters, images_per_second, images_per_GPU, *links)
+        return draw_scaling(job)
 
     explore(
         draw,

@@ -1,6 +1,6 @@
 """The control of notebook 03: how many images does a head need?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -12,30 +12,22 @@ from utils.plots import Drawing
 from utils.plots.features import SHOWN_USED, SHOWN_WRONG, draw_head_report
 from utils.widgets import explore
 
+# Images per class. A head for 1,000 takes a tenth of a second: more would not feel like a slider.
 STOPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500)
 
 
-def list_stops(labels: torch.Tensor) -> list[int]:
-    """Images per class to choose from: up to all of the smallest class, but 500 at most.
-
-    (A head for 1,000 images takes a tenth of a second; more would not feel like a slider.)
-    """
-    most = min(int(labels.bincount().min()), STOPS[-1])
-    return [*(stop for stop in STOPS if stop < most), most]
-
-
-def make_head_reporter(
+def explore_few_images(
     train: TensorDataset,
     validation: TensorDataset,
     images: tuple[Sequence, Sequence],
     class_names: Sequence[str],
     levels: dict[str, float],
     start: nn.Linear | None = None,
-) -> Callable[[int, int], Drawing]:
-    """The function behind the slider: (images per class, number of the draw) → a drawing.
+) -> None:
+    """A slider for the images per class, and a button for others; a new head each time.
 
-    It fits a head to the features drawn and judges it on all validation features. `images` belong
-    to both, in their order; `start` is the head for no images at all. What was drawn is kept.
+    The head is fitted to the training features drawn and judged on all validation features;
+    `images` belong to both, in their order. With a head to `start` from, the slider begins at 0.
     """
     (features, labels), (new_features, new_labels) = train.tensors, validation.tensors
 
@@ -58,22 +50,7 @@ def make_head_reporter(
             len(new_labels) - len(wrong), len(new_labels), used, mistakes, levels, images_per_class
         )
 
-    return report
-
-
-def explore_few_images(
-    train: TensorDataset,
-    validation: TensorDataset,
-    images: tuple[Sequence, Sequence],
-    class_names: Sequence[str],
-    levels: dict[str, float],
-    start: nn.Linear | None = None,
-) -> None:
-    """A slider for the images per class, and a button for others; a new head each time.
-
-    Arguments as in `make_head_reporter`; with a head to `start` from, the slider begins at 0.
-    """
-    report = make_head_reporter(train, validation, images, class_names, levels, start)
-    stops = list_stops(train.tensors[1])
+    most = min(int(labels.bincount().min()), STOPS[-1])
+    stops = [*(stop for stop in STOPS if stop < most), most]
     stops = [0, *stops] if start is not None else stops
     explore(report, images_per_class=stops, draw_again="button")

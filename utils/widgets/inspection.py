@@ -11,28 +11,7 @@ from utils.plots.house import find_styles
 from utils.widgets import explore, make_control, show_box
 
 SHOWN = 12  # images in a gallery
-
-
-def draw_mistakes(
-    logits: torch.Tensor,
-    labels: torch.Tensor,
-    images: Sequence,
-    class_names: Sequence[str],
-    lowest_confidence: float = 0.0,
-) -> Drawing:
-    """The mistakes that are at least so confident, the most confident first."""
-    confidence, answers = logits.softmax(dim=1).max(dim=1)
-    wrong = ((answers != labels) & (confidence >= lowest_confidence)).nonzero().flatten()
-    rows = wrong[confidence[wrong].argsort(descending=True, stable=True)][:SHOWN].tolist()
-    names = [(class_names[answers[row]], class_names[labels[row]]) for row in rows]
-    titles = [
-        f"{answer}, {100 * confidence[row]:.0f} %\ntrue: {label}"
-        for row, (answer, label) in zip(rows, names, strict=True)
-    ]
-    lowest = f"{100 * lowest_confidence:.0f} %"
-    title = f"{len(wrong)} of {len(labels)} wrong and at least {lowest} confident"
-    title += f", {SHOWN} of them here" if len(wrong) > SHOWN else ""
-    return show_images([images[row] for row in rows], titles, columns=6, title=title)
+CHANGE = "Change the label"
 
 
 def explore_mistakes(
@@ -40,15 +19,27 @@ def explore_mistakes(
     images: Sequence,
     class_names: Sequence[str],
 ) -> None:
-    """Choose a run and how confident a mistake has to be; the gallery follows.
+    """Choose a run and how confident a mistake has to be; the most confident ones follow.
 
     `tests` are (logits [N, classes], labels [N]) of each run, in the order of `images`.
     """
-    runs = {style.label: name for style, name in zip(find_styles(list(tests)), tests, strict=True)}
 
     def draw(run: str, lowest_confidence: float) -> Drawing:
-        return draw_mistakes(*tests[run], images, class_names, lowest_confidence)
+        logits, labels = tests[run]
+        confidence, answers = logits.softmax(dim=1).max(dim=1)
+        wrong = ((answers != labels) & (confidence >= lowest_confidence)).nonzero().flatten()
+        rows = wrong[confidence[wrong].argsort(descending=True, stable=True)][:SHOWN].tolist()
+        titles = [
+            f"{class_names[answers[row]]}, {100 * confidence[row]:.0f} %\n"
+            f"true: {class_names[labels[row]]}"
+            for row in rows
+        ]
+        lowest = f"{100 * lowest_confidence:.0f} %"
+        title = f"{len(wrong)} of {len(labels)} wrong and at least {lowest} confident"
+        title += f", {SHOWN} of them here" if len(wrong) > SHOWN else ""
+        return show_images([images[row] for row in rows], titles, columns=6, title=title)
 
+    runs = {style.label: name for style, name in zip(find_styles(list(tests)), tests, strict=True)}
     explore(draw, run=runs, lowest_confidence=(0.0, 1.0, 0.5))
 
 
@@ -65,16 +56,13 @@ def review_labels(
     a dict that fills with each decision: row → "keep", "drop" or the name of a class.
     """
     rows, decisions, place = [int(row) for row in rows], {}, 0
-    buttons = {
-        name: ipywidgets.Button(description=name, icon=icon)
-        for name, icon in (("Keep", "check"), ("Drop", "times"), ("Back", ""), ("Skip", ""))
-    }
-    change = ipywidgets.Button(description="Change the label", icon="pencil")
+    icons = {"Keep": "check", "Drop": "times", "Back": "", "Skip": "", CHANGE: "pencil"}
+    buttons = {name: ipywidgets.Button(description=name, icon=icon) for name, icon in icons.items()}
     new = make_control("it_is", list(class_names))
     note, view = ipywidgets.HTML(), ipywidgets.HTML()
 
     def show() -> Drawing:
-        for control in (*buttons.values(), change, new):
+        for control in (*buttons.values(), new):
             control.disabled = place == len(rows)
         buttons["Back"].disabled = place == 0
         row = rows[min(place, len(rows) - 1)]
@@ -102,8 +90,9 @@ def review_labels(
     buttons["Drop"].on_click(lambda button: decide("drop"))
     buttons["Back"].on_click(lambda button: decide(None, -1))
     buttons["Skip"].on_click(lambda button: decide(None))
-    change.on_click(lambda button: decide(new.value))
+    buttons[CHANGE].on_click(lambda button: decide(new.value))
     first = show()
-    bars = [ipywidgets.HBox(list(buttons.values())), ipywidgets.HBox([new, change])]
+    *decided, change = buttons.values()
+    bars = [ipywidgets.HBox(decided), ipywidgets.HBox([new, change])]
     show_box(ipywidgets.VBox([note, view, *bars]), first)
     return decisions

@@ -12,18 +12,21 @@ from utils.plots.images import tile
 from utils.widgets import make_control, show_controls
 
 
-def draw_filtered(grey: torch.Tensor, kernel: torch.Tensor) -> Drawing:
-    """An image [H, W] in 0..1, a kernel [3, 3], and their convolution, its absolute value."""
-    limit = kernel.abs().max().clamp(min=1e-6)
-    filtered = F.conv2d(grey[None, None], kernel[None, None])[0, 0].abs().clamp(0, 1)
-    rows = "; ".join(", ".join(f"{value:.1f}" for value in row) for row in kernel.tolist())
-    captions = ["the image", "the kernel: black −, white +", "white: a strong answer"]
-    sheet = tile([grey, 0.5 + 0.5 * kernel / limit, filtered], captions, columns=3)
-    return Drawing(sheet, f"An image, the kernel {rows}, and the image filtered with it", True)
-
-
 def explore_kernel(grey: torch.Tensor, kernels: dict[str, Sequence[Sequence[float]]]) -> None:
-    """Nine sliders for a kernel; the filtered image follows. `kernels` are places to start."""
+    """Nine sliders for a kernel; the filtered image follows. `kernels` are places to start.
+
+    `grey` is [H, W] in 0..1; what is shown is the absolute value of the convolution.
+    """
+
+    def draw(**values: float) -> Drawing:
+        kernel = torch.tensor(list(values.values())).view(3, 3)
+        filtered = F.conv2d(grey[None, None], kernel[None, None])[0, 0].abs().clamp(0, 1)
+        rows = "; ".join(", ".join(f"{value:.1f}" for value in row) for row in kernel.tolist())
+        captions = ["the image", "the kernel: black −, white +", "white: a strong answer"]
+        shades = 0.5 + 0.5 * kernel / kernel.abs().max().clamp(min=1e-6)
+        sheet = tile([grey, shades, filtered], captions, columns=3)
+        return Drawing(sheet, f"An image, the kernel {rows}, and the image filtered with it", True)
+
     first = np.asarray(next(iter(kernels.values())), dtype=float)
     sliders = {
         f"row_{row + 1},_column_{column + 1}": (-5.0, 5.0, float(value))
@@ -39,14 +42,7 @@ def explore_kernel(grey: torch.Tensor, kernels: dict[str, Sequence[Sequence[floa
 
     choice.observe(start_from, "value")
     every = list(widgets.values())
-    for slider in every:
-        slider.layout.width, slider.style.description_width = (
-            "20em",
-            "9em",
-        )  # three fit side by side
+    for slider in every:  # three fit side by side
+        slider.layout.width, slider.style.description_width = "20em", "9em"
     rows = [choice, *(ipywidgets.HBox(every[place : place + 3]) for place in (0, 3, 6))]
-    show_controls(
-        lambda **values: draw_filtered(grey, torch.tensor(list(values.values())).view(3, 3)),
-        widgets,
-        rows,
-    )
+    show_controls(draw, widgets, rows)
