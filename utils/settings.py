@@ -89,7 +89,7 @@ class Settings:
             rows.insert(4, ("shared", str(self.shared), "COURSE_SHARED=folder to read first"))
         if self.mirror:
             rows.insert(4, ("mirror", self.mirror, "COURSE_MIRROR=address to ask first"))
-        return "\n".join(f"{name:10} {value:19}  {how}" for name, value, how in rows)
+        return "\n".join(f"{name:10} {value:20}  {how}" for name, value, how in rows)
 
 
 def load_settings(

@@ -86,7 +86,7 @@ def plot_scaling(
     figure, axes = house.make_axes(1, 2, 9, 4.2)
     left, right = axes[0]
     ideal = [speeds[0] * count / gpus[0] for count in gpus]
-    left.plot(gpus, ideal, ":", color=GREY, label="as many times as fast")
+    left.plot(gpus, ideal, ":", color=GREY, label="ideal")
     left.plot(gpus, speeds, "o-", color=BLUE, markersize=5, label="predicted")
     left.set_xscale("log", base=2)
     left.set_yscale("log")

@@ -179,8 +179,8 @@ def plot_paired_table(
         pen.text((left + 96, top + 12), words, "black", find_font(TEXT))
         if len(rows):
             some = [images[int(row)] for row in rows[:shown]]
-            some = [*some, *[Image.new("RGB", (9, 9), "white")] * (shown - len(some))]
-            sheet.paste(tile(some, columns=shown, width=wide - 8), (left + 6, top + 44))
+            width = (wide - 8) * len(some) // shown
+            sheet.paste(tile(some, columns=len(some), width=width), (left + 6, top + 44))
         spoken.append(f"{len(rows):,} frozen {ANSWERS[old]} and unfrozen {ANSWERS[new]}")
     text = f"{title} ({len(before):,}): {', '.join(spoken)}"
     return Drawing(stack([f"# {title}", sheet]), text, photographic=True)

@@ -22,7 +22,7 @@ def explore_kernel(grey: torch.Tensor, kernels: dict[str, Sequence[Sequence[floa
         kernel = torch.tensor(list(values.values())).view(3, 3)
         filtered = F.conv2d(grey[None, None], kernel[None, None])[0, 0].abs().clamp(0, 1)
         rows = "; ".join(", ".join(f"{value:.1f}" for value in row) for row in kernel.tolist())
-        captions = ["the image", "the kernel: black −, white +", "white: a strong answer"]
+        captions = ["the image", "the kernel", "the result"]
         shades = 0.5 + 0.5 * kernel / kernel.abs().max().clamp(min=1e-6)
         sheet = tile([grey, shades, filtered], captions, columns=3)
         return Drawing(sheet, f"An image, the kernel {rows}, and the image filtered with it", True)
