@@ -1,7 +1,8 @@
 """Names images from the command line: `python -m utils.predict photo.jpg folder …`.
 
-The network is the best, on its validation images, of the runs on the images that were trained on
-last; COURSE_DATA, COURSE_BACKBONE and COURSE_HOME choose others, and so does `--run NAME`.
+The network is the best, on its validation images, of the runs on your own images (on those that
+you trained on last), or else on the course's; COURSE_DATA, COURSE_BACKBONE and COURSE_HOME choose
+others, and so does `--run NAME`.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
 from utils.download.layouts import scan
+from utils.download.sources import SOURCES
+from utils.files import print_any_name
 from utils.settings import CourseError, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -33,9 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
     parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that a Windows pipe has no letters for
-            stream.reconfigure(errors="replace")  # must not stop the others
+    print_any_name()
     try:
         images = find_images(given.paths)
         return print_predictions(images, given.run) if images else 1
@@ -50,23 +51,25 @@ def main(arguments: list[str] | None = None) -> int:
 def find_images(paths: list[Path]) -> dict[Path, str]:
     """Every image file with the name of the first folder it lies in below a given folder.
 
-    Folders are searched; hidden names and files that are no images are passed over. What is not
-    there, or has no images, gets a sentence on stderr.
+    Folders are searched; hidden names and texts are passed over. What is not there, is no image,
+    or has none, gets a sentence on stderr.
     """
     found: dict[Path, str] = {}
     for path in paths:
         try:
-            inside = scan(path, Path(os.devnull)).all_images if path.is_dir() else [path]
+            folder = scan(path, Path(os.devnull)) if path.is_dir() else None
+            for odd in folder.all_odd if folder else []:
+                print(f"{odd} is no image: passed over.", file=sys.stderr)
+            inside = folder.all_images if folder else [path] * path.exists()
         except OSError as error:
             print(f"{path} cannot be read ({error.strerror or error}).", file=sys.stderr)
             continue
-        if not path.exists():
-            print(f"{path} does not exist.", file=sys.stderr)
-        elif not inside:
-            print(f"{path} has no images in it.", file=sys.stderr)
-        else:
-            parts = {file: file.relative_to(path).parts for file in inside}
-            found |= {file: part[0] if len(part) > 1 else "" for file, part in parts.items()}
+        if not inside:
+            fault = "has no images in it" if folder else "does not exist"
+            print(f"{path} {fault}.", file=sys.stderr)
+        for file in inside:
+            above = file.relative_to(path).parts[:-1]
+            found[file] = above[0] if above else ""
     return found
 
 
@@ -104,20 +107,22 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
 def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "Run", Settings]:
     """(folder, Run, Settings) of the run to ask: `name`, or the best on the same images.
 
-    Without COURSE_DATA the images are those of the newest run, so that a network of one's own is
-    asked as soon as there is one. Raises CourseError where there is none.
+    Without COURSE_DATA the images are one's own that were trained on last, or else the course's.
+    Raises CourseError where there is none.
     """
     from utils.runs import find_best, find_folder, read_run
 
-    place = settings.home / "runs"
-    newest = {file: file.stat().st_mtime for file in place.glob("*/*/run.json")}
-    folders = dict.fromkeys(f.parent.parent for f in sorted(newest, key=newest.get, reverse=True))
+    place, backbone = settings.home / "runs", os.environ.get("COURSE_BACKBONE")
+    ages = [
+        (file.parts[-3].rpartition("-")[0] not in SOURCES, file.stat().st_mtime, file.parents[1])
+        for file in place.glob("*/*/run.json")
+    ]
+    folders = dict.fromkeys(folder for *_, folder in sorted(ages, reverse=True))
     if os.environ.get("COURSE_DATA"):
         folders = [find_folder(settings, "")]
     for folder in folders:
         runs = [run for file in folder.glob("*/run.json") if (run := read_run(file.parent))]
-        if backbone := os.environ.get("COURSE_BACKBONE"):
-            runs = [run for run in runs if run.backbone == backbone]
+        runs = [run for run in runs if backbone in (None, "", run.backbone)]
         if runs := [run for run in runs if name in (None, run.run)]:
             best = find_best(runs)
             return folder / best.run, best, replace(settings, backbone=best.backbone)

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from utils.download import download, download_weights
 from utils.download.dataset import fetch_archive
 from utils.download.sources import find_source
-from utils.files import format_bytes, hold_lock, write_atomically
+from utils.files import copy_file, format_bytes, hold_lock, print_any_name
 from utils.settings import CourseError, Settings, load_settings
 
 
@@ -30,8 +29,7 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
         print(f"{source.name}: {format_bytes(archive.stat().st_size)} in {archive}")
     if settings.backbone == "resnet101":
         weights = download_weights(settings)
-        with weights.open("rb") as original:
-            write_atomically(folder / weights.name, lambda file: shutil.copyfileobj(original, file))
+        copy_file(weights, folder / weights.name)
         print(f"{settings.backbone}: {format_bytes(weights.stat().st_size)} in {folder}")
     print(
         f"Serve them with  python -m http.server --directory {folder} 8000\n"
@@ -54,9 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.
     os.environ |= {f"COURSE_{name.upper()}": value for name, value in typed.items() if value}
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a class called 猫 on a terminal of 1252 characters
-            stream.reconfigure(errors="replace")
+    print_any_name()
     try:
         settings = load_settings()
         if folder:
