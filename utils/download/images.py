@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from utils.settings import CourseError
 
@@ -16,6 +16,7 @@ LONGEST_SHAPE = 8  # times its shorter side: of a longer one, a mere line, the m
 # starts Ghostscript, which runs the program that the file is.
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "HEIF")
 DEPTHS = (255, 1023, 4095, 16_383, 65_535)  # the largest value of 8, 10, 12, 14 and 16 bits
+TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))  # of EXIF
 PHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
@@ -26,7 +27,12 @@ def read_image(file: str | Path | BinaryIO) -> Image.Image:
     scaled by their real range, and of an extreme shape the middle is cut out.
     Raises CourseError for what is no image, is damaged, or has more than 100 million pixels.
     """
-    return _decode(file, lambda image: _to_rgb(_cut(_turn(image))))
+
+    def make(image: Image.Image) -> Image.Image:
+        turn = _find_turn(image)
+        return _to_rgb(_cut(image if turn is None else image.transpose(turn)))
+
+    return _decode(file, make)
 
 
 def needs_copy(file: Path) -> bool:
@@ -36,7 +42,7 @@ def needs_copy(file: Path) -> bool:
         plain = image.mode in ("1", "L", "RGB", "P") and "transparency" not in image.info
         animated = getattr(image, "is_animated", False) and image.format != "MPO"
         strange = image.format in ("GIF", "AVIF", "JPEG2000", "HEIF") or animated
-        upright = not _is_turned(image)
+        upright = _find_turn(image) is None
         image.draft("RGB", (64, 64))  # a JPEG is read to its end in a quarter of the time
         image.load()
         return strange or not (plain and upright and _cut(image) is image)
@@ -87,19 +93,12 @@ def _describe(start: bytes) -> str:
     return f"is no image of a kind the course reads ({kinds}): save it as one, or leave it out"
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether its camera noted (in EXIF) that it was held otherwise; damaged notes say nothing."""
+def _find_turn(image: Image.Image) -> Image.Transpose | None:
+    """How to set upright what its camera noted (in EXIF); damaged notes say nothing."""
     try:
-        return image.getexif().get(0x0112, 1) in range(2, 9)
+        return TURNS.get(image.getexif().get(0x0112))
     except Exception:  # of many kinds, see above
-        return False
-
-
-def _turn(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image) if _is_turned(image) else image
-    except Exception:  # as above
-        return image
+        return None
 
 
 def _cut(image: Image.Image) -> Image.Image:
