@@ -1,8 +1,7 @@
 """Names images from the command line: `python -m utils.predict photo.jpg folder …`.
 
-The network is the best, on its validation images, of the runs on your own images (on those that
-you trained on last), or else on the course's; COURSE_DATA, COURSE_BACKBONE and COURSE_HOME choose
-others, and so does `--run NAME`.
+The network is the best, by its validation images, of those trained on your own images last, or else
+on the course's; COURSE_DATA, COURSE_BACKBONE, COURSE_HOME and `--run NAME` choose others.
 """
 
 import argparse
@@ -10,22 +9,17 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
-from utils.download.layouts import scan
+from utils.download.layouts import scan, simplify
 from utils.download.sources import SOURCES
 from utils.files import print_any_name
 from utils.settings import CourseError, Settings, load_settings
-
-if TYPE_CHECKING:
-    import torch
-
-    from utils.runs import Run
 
 BATCH_SIZE = 32
 
@@ -38,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     print_any_name()
     try:
-        images = find_images(given.paths)
-        return print_predictions(images, given.run) if images else 1
+        return print_predictions(find_images(given.paths), given.run)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
@@ -61,12 +54,11 @@ def find_images(paths: list[Path]) -> dict[Path, str]:
             for odd in folder.all_odd if folder else []:
                 print(f"{odd} is no image: passed over.", file=sys.stderr)
             inside = folder.all_images if folder else [path] * path.exists()
-        except OSError as error:
-            print(f"{path} cannot be read ({error.strerror or error}).", file=sys.stderr)
+        except (OSError, CourseError) as error:
+            print(error, file=sys.stderr)
             continue
         if not inside:
-            fault = "has no images in it" if folder else "does not exist"
-            print(f"{path} {fault}.", file=sys.stderr)
+            print(path, "has no images in it." if folder else "does not exist.", file=sys.stderr)
         for file in inside:
             above = file.relative_to(path).parts[:-1]
             found[file] = above[0] if above else ""
@@ -81,13 +73,17 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
     from utils.claims import format_accuracy
     from utils.runs import RUNS, read_network
 
+    if not images:
+        return 1
     with contextlib.redirect_stdout(io.StringIO()):  # the table is for notebooks
         settings = load_settings()
     folder, run, settings = choose_network(settings, name)
     model = read_network(folder, run, settings).to(settings.device)
     network = RUNS[run.run].label + ("" if run.run == "custom_cnn" else f", {run.backbone}")
     print(f"Network: {network}, trained on {run.n_train:,} images of {run.dataset}")
-    correct = seen = predicted = 0
+    right: list[bool] = []
+    predicted = 0
+    known = {simplify(name): name for name in run.classes}
     width = min(60, max(len(str(path)) for path in images))
     for path, result in predict_images(model, settings, images):
         if isinstance(result, CourseError):
@@ -96,15 +92,14 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
         predicted += 1
         answer = run.classes[int(result.argmax())]
         print(f"{str(path):{width}}  {answer}  {100 * float(result.max()):.1f} %")
-        if images[path] in run.classes:
-            seen += 1
-            correct += answer == images[path]
-    if seen:
-        print(f"Accuracy by the names of the folders: {format_accuracy(correct, seen)}")
+        if truth := known.get(simplify(images[path])):
+            right.append(answer == truth)
+    if right:
+        print(f"Accuracy by the names of the folders: {format_accuracy(sum(right), len(right))}")
     return 0 if predicted else 1
 
 
-def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "Run", Settings]:
+def choose_network(settings: Settings, name: str | None = None) -> tuple:
     """(folder, Run, Settings) of the run to ask: `name`, or the best on the same images.
 
     Without COURSE_DATA the images are one's own that were trained on last, or else the course's.
@@ -133,22 +128,18 @@ def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "
     )
 
 
-def predict_images(
-    model: "torch.nn.Module", settings: Settings, paths: Iterable[Path]
-) -> Iterator[tuple[Path, "torch.Tensor | CourseError"]]:
+def predict_images(model: Callable, settings: Settings, paths: Iterable[Path]) -> Iterator[tuple]:
     """Each file with its probabilities, float32 [classes], or with what is wrong with it.
 
     `model` is in eval mode; images are prepared as for testing, with `settings`' backbone.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     import torch
 
     from utils.data import make_transforms, read_image
 
     _, test_transform = make_transforms(settings)
 
-    def prepare(path: Path) -> "torch.Tensor | CourseError":
+    def prepare(path: Path) -> torch.Tensor | CourseError:
         try:
             return test_transform(read_image(path))
         except CourseError as error:

@@ -13,10 +13,7 @@ from utils.settings import CourseError, Settings, load_settings
 
 
 def fill_mirror(settings: Settings, folder: Path) -> None:
-    """Put the dataset's archive and the weights into `folder` as they are, to be served to a class.
-
-    Raises CourseError where one of them cannot be had.
-    """
+    """Put archive and weights into `folder` as they are, to be served; CourseError without one."""
     source = find_source(settings)
     if not source.is_remote and settings.backbone != "resnet101":
         raise CourseError(
@@ -39,15 +36,11 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Gets dataset and weights, says where; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m utils.download", description="Get the dataset and the pretrained weights."
-    )
+    parser = argparse.ArgumentParser("python -m utils.download", description=__doc__)
     parser.add_argument("--profile", help="sample, photos or full")
     parser.add_argument("--data", metavar="PATH_OR_URL", help="a folder, an archive or its URL")
     parser.add_argument("--backbone", help="resnet101 or efficientnet_lite0")
-    parser.add_argument(
-        "--mirror", metavar="FOLDER", type=Path, help="only put the files there, to serve a class"
-    )
+    parser.add_argument("--mirror", metavar="FOLDER", type=Path, help="only fill it, to be served")
     typed = vars(parser.parse_args(arguments))
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.

@@ -20,14 +20,8 @@ HARMLESS_BYTES = 256 * 1024**2
 DEEPEST, LONGEST = 20, 255  # folders, bytes of a name: real datasets have four, disks no more
 WRITE_ERRORS = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
-OTHERS = {
-    b"7z\xbc\xaf": "a 7z archive",
-    b"Rar!": "a RAR archive",
-    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
-    b"<": "a saved web page",
-    b"\xff\xd8\xff": "a single image",
-    b"\x89PNG": "a single image",
-}
+OTHERS = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"<": "a saved web page"}
+OTHERS |= {b"\x28\xb5\x2f\xfd": "a Zstandard archive", b"\xff\xd8\xff": "a single image"}
 LITTER = ("thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information")
 
 
@@ -72,8 +66,10 @@ def unpack(
         for beginning, kind in OTHERS.items():
             if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(beginning):
                 raise NotImplementedError(f"it is {kind}, whatever its name says")
-        is_zip = start[:2] == b"PK" or start[:2] == b"MZ" and zipfile.is_zipfile(archive)
-        (_unpack_zip if is_zip else _unpack_tar)(archive, folder, choose)
+        if start[:2] == b"PK" or start[:2] == b"MZ" and zipfile.is_zipfile(archive):
+            _unpack_zip(archive, folder, choose)
+        else:
+            _unpack_tar(archive, folder, choose, OPENERS.get(start[:2], open))
         return lost
     except CourseError:
         raise
@@ -106,9 +102,7 @@ def _unpack_zip(archive: Path, folder: Path, choose: Callable) -> None:
                 opened.extract(member, folder)
 
 
-def _unpack_tar(archive: Path, folder: Path, choose: Callable) -> None:
-    with archive.open("rb") as file:
-        opener = OPENERS.get(file.read(2), open)
+def _unpack_tar(archive: Path, folder: Path, choose: Callable, opener: Callable) -> None:
     total = filled = 0
     with opener(archive, "rb") as stream:
         while block := stream.read(1 << 20):  # to the very end, where gzip keeps its checksum

@@ -15,7 +15,7 @@ from utils.download.transfer import AddressError, fetch_file
 from utils.settings import ROOT, CourseError, Settings
 
 STAMP = ".complete.json"
-FORM = 1  # of the tree: with another number all are made anew
+FORM = 2  # of the tree: with another number all are made anew
 
 
 def download(settings: Settings) -> Path:
@@ -61,12 +61,13 @@ def _show(tree: Path, source: Source, made_from: str) -> bool:
 def _make(settings: Settings, source: Source, folder: Folder | None, made_from: str) -> None:
     """Make the tree in a hidden folder beside it; it takes its name at the very end."""
     tree = settings.home / "datasets" / source.name
+    hidden = f".{tree.name}.preparing-"
     try:
         tree.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in tree.parent.glob(f".{tree.name}.preparing-*"):  # of a killed process
+        for leftover in tree.parent.glob(f"{hidden}*"):  # of a killed process
             shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(
-            prefix=f".{tree.name}.preparing-", dir=tree.parent, ignore_cleanup_errors=True
+            "", hidden, tree.parent, ignore_cleanup_errors=True
         ) as name:
             scratch, archive = Path(name), None
             new, unpacked, is_ours = scratch / "tree", scratch / "unpacked", False
@@ -81,6 +82,7 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
                 origin = archive or folder.path
                 folder = _open_inner(folder or scan(unpacked, tree), scratch, origin, lost)
                 address = f"The {'archive' if archive else 'folder'} {origin}"
+                address += f" ({len(lost)} files of it cannot be unpacked)" if lost else ""
                 table = prepare_tree(folder, new, address, lost, settings.validation_share)
             files.write_json(new / STAMP, {"form": FORM, "made_from": made_from, "table": table})
             if tree.exists():

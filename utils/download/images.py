@@ -15,6 +15,7 @@ LONGEST_SHAPE = 8  # times its shorter side: of a longer one, a mere line, the m
 # Of the kinds Pillow knows, those that images come in. Others do more than decode: for EPS it
 # starts Ghostscript, which runs the program that the file is.
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "HEIF")
+KNOWN = ", ".join(KINDS[:6])
 DEPTHS = (255, 1023, 4095, 16_383, 65_535)  # the largest value of 8, 10, 12, 14 and 16 bits
 TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))  # of EXIF
 PHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
@@ -70,10 +71,7 @@ def _decode(file, use):
     except CourseError:
         raise
     except Image.DecompressionBombError as error:
-        most = LARGEST_IMAGE // 1_000_000
-        raise CourseError(
-            f"{name} has more than {most} million pixels: make it smaller."
-        ) from error
+        raise CourseError(f"{name} has over {LARGEST_IMAGE:,} pixels: make it smaller.") from error
     except FileNotFoundError as error:
         raise CourseError(f"{name} is missing, or a link that leads nowhere.") from error
     except Exception as error:  # of many kinds: Pillow's decoders meet damage where they stand
@@ -89,8 +87,7 @@ def _describe(start: bytes) -> str:
     if start[4:8] == b"ftyp" and start[8:12] in PHONES:
         kind = "AVIF" if start[8:11] == b"avi" else "HEIC"
         return f"is a photograph of the kind {kind}, which Pillow cannot read: save it as JPEG"
-    kinds = ", ".join(KINDS[:6])
-    return f"is no image of a kind the course reads ({kinds}): save it as one, or leave it out"
+    return f"is no image of a kind the course reads ({KNOWN}): save it as one, or leave it out"
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:

@@ -1,14 +1,14 @@
 """Which folders are parts, which are classes: the layouts that people's datasets come in."""
 
+import contextlib
 import hashlib
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict, namedtuple
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from utils.download.archives import is_archive_name, is_hidden
 from utils.settings import CourseError
@@ -29,16 +29,10 @@ WORDS = {
 # Beginnings of file names that say nothing of what is in the image.
 CAMERAS = r"(img|image|dsc[nf]?|pxl|mvimg|photo|pic|picture|screenshot|whatsapp.*|download|frame)?"
 
-Classes = dict[str, list[tuple[str, Path]]]  # class → (name below its folder, file)
+Classes = dict[str, list[Path]]
 
 
-class Row(NamedTuple):
-    """An image, and where it belongs."""
-
-    part: str
-    name: str  # of its class
-    below: str  # its own name, below its class
-    file: Path
+Row = namedtuple("Row", "part name file")  # an image: its part, its class's name, its path
 
 
 @dataclass
@@ -92,7 +86,7 @@ class Layout:
     @property
     def rows(self) -> list[Row]:
         parts = [(part, *each) for part, classes in self.parts.items() for each in classes.items()]
-        return [Row(part, name, *one) for part, name, files in parts for one in files]
+        return [Row(part, name, file) for part, name, files in parts for file in files]
 
 
 def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
@@ -133,11 +127,9 @@ def _is_image(path: Path) -> bool:
         return path.is_file() or path.is_symlink()  # one that leads nowhere is named later
     if not path.is_file() or ending in TEXTS or is_archive_name(path.name):
         return False
-    try:
-        with path.open("rb") as file:
-            return file.read(8).startswith(STARTS)
-    except OSError:
-        return False
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(8).startswith(STARTS)
+    return False
 
 
 def fingerprint(folder: Folder) -> str:
@@ -150,11 +142,10 @@ def fingerprint(folder: Folder) -> str:
     return digest.hexdigest()[:16]
 
 
-def find_layout(root: Folder, address: str, lost: int) -> Layout:
+def find_layout(root: Folder, address: str) -> Layout:
     """The shallowest folder with a train part, or else the one with class folders.
 
-    `address` is what sentences call it; `lost` files of it could not be unpacked. Raises
-    CourseError with what was found if neither is there, or either might be meant.
+    Raises CourseError with what was found if neither is there, or either might be meant.
     """
     level = [root]
     for _ in range(5):
@@ -171,23 +162,21 @@ def find_layout(root: Folder, address: str, lost: int) -> Layout:
         unnamed = []
     kept = [child for child in folder.full if child not in unnamed]
     taken: list[str] = []
-    classes = read_classes(Folder(folder.path, folder.name, folder.images, folders=kept)) or {}
+    classes = read_classes(replace(folder, folders=kept)) or {}
     classes = merge({}, classes, taken)
     # Ann/cats, Ann/dogs, Bob/cats, Bob/dogs: are Ann and Bob the classes, or cats and dogs?
     below = [{simplify(inner.name) for inner in child.full} for child in kept]
-    is_unclear = len(set.intersection(*below)) > 1 if below else False
-    is_unclear |= any(find_part(child.name) and child.full for child in kept)
-    if len(classes) < 2 or is_unclear:
+    unclear = below and len(set.intersection(*below)) > 1
+    if len(classes) < 2 or unclear or any(find_part(child.name) and child.full for child in kept):
         found = _describe_found(root)
-        found += f" ({lost} more are links in the archive, or have too long a name)" if lost else ""
         raise CourseError(
             f"{address} is in no layout that the course knows, it has {found}: make it "
             "train/<class>/*.jpg and valid/<class>/*.jpg, or one folder of images for each class, "
             "<class>/*.jpg, of at least two classes."
         )
     where = f"the folders of {folder.name}" if kept else "the beginnings of the file names"
-    ignored = [child for child in folder.folders if child not in kept]
-    return Layout({"train": classes}, [f"{where} → classes", *taken], ignored)
+    taken.insert(0, f"{where} → classes")
+    return Layout({"train": classes}, taken, [f for f in folder.folders if f not in kept])
 
 
 def find_part(name: str) -> str | None:
@@ -230,14 +219,12 @@ def _read_parts(folder: Folder) -> Layout | None:
     if len(found) == 3:
         roles["valid"] = "train"  # the course takes its own share of it all to validate on
     parts: dict[str, Classes] = {"train": {}}
-    taken = []
-    for part, (child, classes) in found.items():
-        role = roles[part]
-        if child.name != role:
-            taken.append(f"{child.name} → {role}")
-        before = parts.get(role) or {name: [] for name in parts["train"]}
-        parts[role] = merge(before, classes, taken)
+    taken = [f"{child.name} → {roles[part]}" for part, (child, _) in found.items()]
+    for part, (_, classes) in found.items():
+        before = parts.get(roles[part]) or {name: [] for name in parts["train"]}
+        parts[roles[part]] = merge(before, classes, taken)
     used = [child for child, _ in found.values()]
+    taken = [line for line in taken if line not in ("train → train", "valid → valid")]
     return Layout(parts, taken, [child for child in folder.full if child not in used])
 
 
@@ -251,8 +238,7 @@ def read_classes(folder: Folder) -> Classes | None:
             return named
     classes: Classes = defaultdict(list)
     for child in folder.folders if folder.full else ():
-        below = [path.relative_to(child.path).as_posix() for path in child.all_images]
-        classes[child.name] += zip(below, child.all_images, strict=True)
+        classes[child.name] += child.all_images
     return classes or None
 
 
@@ -260,7 +246,7 @@ def _read_names(folder: Folder) -> Classes | None:
     named: Classes = defaultdict(list)
     for path in folder.images:
         name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)
-        named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append((path.name, path))
+        named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append(path)
     is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 2 * len(named)
     return dict(named) if is_flat and 2 * len(folder.images) > len(folder.all_images) else None
 
@@ -283,13 +269,8 @@ def merge(classes: Classes, more: Classes, taken: list[str]) -> Classes:
 
 
 def _describe_found(root: Folder) -> str:
-    shown, level = [], [root]
-    while level:
-        folder = level.pop(0)
-        level += folder.folders
-        if folder.images:
-            name = folder.path.relative_to(root.path).as_posix()
-            shown.append(f"{name} ({len(folder.images)} images)".replace(". (", "itself ("))
+    counts = Counter(path.parent.relative_to(root.path).as_posix() for path in root.all_images)
+    shown = [f"{name} ({n} images)".replace(". (", "itself (") for name, n in counts.items()]
     if len(shown) > 6:
         shown[5:] = [f"{len(shown) - 5} more folders"]
     return ", ".join(shown) or "no images"

@@ -38,7 +38,7 @@ def prepare_tree(
     `share` of the training part will be set aside for validation. Raises CourseError where the
     layout is not clear, images are too few, or the disk is full.
     """
-    layout = find_layout(folder, address, len(lost))
+    layout = find_layout(folder, address)
     rows = layout.rows
     paths = [row.file for row in rows] + folder.all_odd
     looks = dict(zip(paths, _run(_look, paths, "looking"), strict=True))
@@ -115,9 +115,8 @@ def _split(rows: list[Row]) -> list[Row]:
     split = []
     for members in classes.values():
         number = max(1, round(TEST_SHARE * len(members)))
-        drawn = set(random.Random(0).sample(range(len(members)), number))
-        parts = ("valid" if place in drawn else "train" for place in range(len(members)))
-        split += [row._replace(part=part) for row, part in zip(members, parts, strict=True)]
+        drawn = set(random.Random(0).sample(members, number))
+        split += [row._replace(part="valid" if row in drawn else "train") for row in members]
     return split
 
 
@@ -135,26 +134,24 @@ def _check_counts(counts: dict, address: str, reasons: list[str], share: float) 
     number, classes = sum(counts["train"].values()), len(counts["train"])
     if math.ceil(number * share) < classes:
         raise CourseError(
-            f"{address} has {number} images of {classes} classes to train on{left_out}: too few to "
-            f"set {share:.0%} of them aside for validation, one of each class; add images until "
-            f"there are {math.ceil(1 / share)} of each class."
+            f"{address} has {number} images of {classes} classes to train on{left_out}: too few "
+            f"to set {share:.0%} aside to validate; have {math.ceil(1 / share)} or more of each class."
         )
 
 
 def _name_files(rows: list[Row], looks: dict[Path, bool]) -> Iterable[str]:
-    """A name below its class for each file, which ImageFolder reads and no other has."""
+    """A name for each file which ImageFolder reads and no other of its class has."""
     used: set[tuple[str, str, str]] = set()
     for row in rows:
-        stem, ending = os.path.splitext(row.below)
+        stem, ending = row.file.stem, row.file.suffix
         new = ".png" if ending.lower() in LOSSLESS else ".jpg"
         if ending.lower() not in ENDINGS or looks[row.file] and ending.lower() != new:
-            stem, ending = row.below, new
-        above, stem = os.path.split(stem)
-        while len(os.fsencode(f"{stem}-9999{ending}")) > LONGEST:
+            stem, ending = row.file.name, new
+        while len(os.fsencode(f"{stem}-99999{ending}")) > LONGEST:
             stem = stem[:-1]
-        name, number = os.path.join(above, stem + ending), 2
+        name, number = stem + ending, 2
         while (row.part, row.name, name.casefold()) in used:
-            name, number = os.path.join(above, f"{stem}-{number}{ending}"), number + 1
+            name, number = f"{stem}-{number}{ending}", number + 1
         used.add((row.part, row.name, name.casefold()))
         yield name
 

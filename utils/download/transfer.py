@@ -89,12 +89,12 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
     headers = {"Accept-Encoding": "identity"}
     if have and known["version"]:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
-    timeouts = CONNECT_TIMEOUT, STALL_TIMEOUT
-    with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
+    waits = CONNECT_TIMEOUT, STALL_TIMEOUT
+    with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
         status = response.status_code
         if status in BUSY or status not in (200, 206, 416):
-            kind = BrokenOffError if status in BUSY else AddressError
-            raise kind(f"answered {status} {response.reason}")
+            fault = BrokenOffError if status in BUSY else AddressError
+            raise fault(f"answered {status} {response.reason}")
         # A weak ETag promises the same meaning, not the same bytes: it is no version.
         etag, start = response.headers.get("ETag", ""), 0
         version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
