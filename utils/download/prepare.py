@@ -135,7 +135,7 @@ def _check_counts(counts: dict, address: str, reasons: list[str], share: float) 
     if math.ceil(number * share) < classes:
         raise CourseError(
             f"{address} has {number} images of {classes} classes to train on{left_out}: too few "
-            f"to set {share:.0%} aside to validate; have {math.ceil(1 / share)} or more of each class."
+            f"to set {share:.0%} aside to validate; have {math.ceil(1 / share)} or more of each."
         )
 
 
