@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +81,7 @@ def split_rows(folder: ImageFolder, share: float) -> tuple[list[int], list[int]]
     Raises CourseError where a class has too few images for both.
     """
     smallest = min(np.bincount(folder.targets))
-    if smallest < 2 or len(folder) * share < len(folder.classes):
+    if smallest < 2 or math.ceil(len(folder) * share) < len(folder.classes):
         raise CourseError(
             f"{folder.root} has too few images to set some aside for validation (the smallest "
             f"class has {smallest}): add images until every class has ten or more."

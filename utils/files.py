@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -46,6 +47,12 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_json(path: Path, content: dict | list) -> None:
     """A small JSON file, all or nothing."""
     write_atomically(path, lambda file: file.write(json.dumps(content, indent=1).encode()))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """A copy of a file, all or nothing."""
+    with source.open("rb") as original:
+        write_atomically(target, lambda file: shutil.copyfileobj(original, file))
 
 
 def read_json(path: Path) -> dict:
@@ -99,6 +106,13 @@ def hold_lock(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def print_any_name() -> None:
+    """Let a class called 猫 be printed into a pipe of 1,252 characters: as a ?, and no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # those of a notebook have none
+            stream.reconfigure(errors="replace")
 
 
 def format_bytes(number: int) -> str:

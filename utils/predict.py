@@ -1,7 +1,7 @@
 """Names images from the command line: `python -m utils.predict photo.jpg folder …`.
 
-The network is the best, on its validation images, of the runs on the images that were trained on
-last; COURSE_DATA, COURSE_BACKBONE and COURSE_HOME choose others, and so does `--run NAME`.
+The network is the best, by its validation images, of those trained on your own images last, or else
+on the course's; COURSE_DATA, COURSE_BACKBONE, COURSE_HOME and `--run NAME` choose others.
 """
 
 import argparse
@@ -9,20 +9,17 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
-from utils.download.layouts import scan
+from utils.download.layouts import scan, simplify
+from utils.download.sources import SOURCES
+from utils.files import print_any_name
 from utils.settings import CourseError, Settings, load_settings
-
-if TYPE_CHECKING:
-    import torch
-
-    from utils.runs import Run
 
 BATCH_SIZE = 32
 
@@ -33,12 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
     parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that a Windows pipe has no letters for
-            stream.reconfigure(errors="replace")  # must not stop the others
+    print_any_name()
     try:
-        images = find_images(given.paths)
-        return print_predictions(images, given.run) if images else 1
+        return print_predictions(find_images(given.paths), given.run)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
@@ -50,23 +44,24 @@ def main(arguments: list[str] | None = None) -> int:
 def find_images(paths: list[Path]) -> dict[Path, str]:
     """Every image file with the name of the first folder it lies in below a given folder.
 
-    Folders are searched; hidden names and files that are no images are passed over. What is not
-    there, or has no images, gets a sentence on stderr.
+    Folders are searched; hidden names and texts are passed over. What is not there, is no image,
+    or has none, gets a sentence on stderr.
     """
     found: dict[Path, str] = {}
     for path in paths:
         try:
-            inside = scan(path, Path(os.devnull)).all_images if path.is_dir() else [path]
-        except OSError as error:
-            print(f"{path} cannot be read ({error.strerror or error}).", file=sys.stderr)
+            folder = scan(path, Path(os.devnull)) if path.is_dir() else None
+            for odd in folder.all_odd if folder else []:
+                print(f"{odd} is no image: passed over.", file=sys.stderr)
+            inside = folder.all_images if folder else [path] * path.exists()
+        except (OSError, CourseError) as error:
+            print(error, file=sys.stderr)
             continue
-        if not path.exists():
-            print(f"{path} does not exist.", file=sys.stderr)
-        elif not inside:
-            print(f"{path} has no images in it.", file=sys.stderr)
-        else:
-            parts = {file: file.relative_to(path).parts for file in inside}
-            found |= {file: part[0] if len(part) > 1 else "" for file, part in parts.items()}
+        if not inside:
+            print(path, "has no images in it." if folder else "does not exist.", file=sys.stderr)
+        for file in inside:
+            above = file.relative_to(path).parts[:-1]
+            found[file] = above[0] if above else ""
     return found
 
 
@@ -78,13 +73,17 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
     from utils.claims import format_accuracy
     from utils.runs import RUNS, read_network
 
+    if not images:
+        return 1
     with contextlib.redirect_stdout(io.StringIO()):  # the table is for notebooks
         settings = load_settings()
     folder, run, settings = choose_network(settings, name)
     model = read_network(folder, run, settings).to(settings.device)
     network = RUNS[run.run].label + ("" if run.run == "custom_cnn" else f", {run.backbone}")
     print(f"Network: {network}, trained on {run.n_train:,} images of {run.dataset}")
-    correct = seen = predicted = 0
+    right: list[bool] = []
+    predicted = 0
+    known = {simplify(name): name for name in run.classes}
     width = min(60, max(len(str(path)) for path in images))
     for path, result in predict_images(model, settings, images):
         if isinstance(result, CourseError):
@@ -93,31 +92,32 @@ def print_predictions(images: dict[Path, str], name: str | None) -> int:
         predicted += 1
         answer = run.classes[int(result.argmax())]
         print(f"{str(path):{width}}  {answer}  {100 * float(result.max()):.1f} %")
-        if images[path] in run.classes:
-            seen += 1
-            correct += answer == images[path]
-    if seen:
-        print(f"Accuracy by the names of the folders: {format_accuracy(correct, seen)}")
+        if truth := known.get(simplify(images[path])):
+            right.append(answer == truth)
+    if right:
+        print(f"Accuracy by the names of the folders: {format_accuracy(sum(right), len(right))}")
     return 0 if predicted else 1
 
 
-def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "Run", Settings]:
+def choose_network(settings: Settings, name: str | None = None) -> tuple:
     """(folder, Run, Settings) of the run to ask: `name`, or the best on the same images.
 
-    Without COURSE_DATA the images are those of the newest run, so that a network of one's own is
-    asked as soon as there is one. Raises CourseError where there is none.
+    Without COURSE_DATA the images are one's own that were trained on last, or else the course's.
+    Raises CourseError where there is none.
     """
     from utils.runs import find_best, find_folder, read_run
 
-    place = settings.home / "runs"
-    newest = {file: file.stat().st_mtime for file in place.glob("*/*/run.json")}
-    folders = dict.fromkeys(f.parent.parent for f in sorted(newest, key=newest.get, reverse=True))
+    place, backbone = settings.home / "runs", os.environ.get("COURSE_BACKBONE")
+    ages = [
+        (file.parts[-3].rpartition("-")[0] not in SOURCES, file.stat().st_mtime, file.parents[1])
+        for file in place.glob("*/*/run.json")
+    ]
+    folders = dict.fromkeys(folder for *_, folder in sorted(ages, reverse=True))
     if os.environ.get("COURSE_DATA"):
         folders = [find_folder(settings, "")]
     for folder in folders:
         runs = [run for file in folder.glob("*/run.json") if (run := read_run(file.parent))]
-        if backbone := os.environ.get("COURSE_BACKBONE"):
-            runs = [run for run in runs if run.backbone == backbone]
+        runs = [run for run in runs if backbone in (None, "", run.backbone)]
         if runs := [run for run in runs if name in (None, run.run)]:
             best = find_best(runs)
             return folder / best.run, best, replace(settings, backbone=best.backbone)
@@ -128,22 +128,18 @@ def choose_network(settings: Settings, name: str | None = None) -> tuple[Path, "
     )
 
 
-def predict_images(
-    model: "torch.nn.Module", settings: Settings, paths: Iterable[Path]
-) -> Iterator[tuple[Path, "torch.Tensor | CourseError"]]:
+def predict_images(model: Callable, settings: Settings, paths: Iterable[Path]) -> Iterator[tuple]:
     """Each file with its probabilities, float32 [classes], or with what is wrong with it.
 
     `model` is in eval mode; images are prepared as for testing, with `settings`' backbone.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     import torch
 
     from utils.data import make_transforms, read_image
 
     _, test_transform = make_transforms(settings)
 
-    def prepare(path: Path) -> "torch.Tensor | CourseError":
+    def prepare(path: Path) -> torch.Tensor | CourseError:
         try:
             return test_transform(read_image(path))
         except CourseError as error:

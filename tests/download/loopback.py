@@ -197,6 +197,7 @@ def make_settings(home: Path, data: Path | str, **others) -> Settings:
     """The settings of somebody whose course lies in `home`, made without a word."""
     usual = dict.fromkeys(field.name for field in fields(Settings))
     usual |= {"profile": "sample", "backbone": "efficientnet_lite0", "device": "cpu"}
+    usual |= {"validation_share": 0.3}
     return Settings(**usual | {"home": home, "data": str(data)} | others)
 
 

@@ -2,11 +2,19 @@
 
 import io
 import os
+import re
 import shutil
+import tarfile
+import tempfile
 import unicodedata
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loopback import (
     count_tree,
     list_files,
@@ -20,6 +28,9 @@ from loopback import (
 from PIL import Image
 
 from utils.download import download
+from utils.download.archives import is_hidden
+from utils.download.layouts import SIDE_FOLDERS, find_part, simplify
+from utils.download.prepare import FEWEST
 from utils.settings import CourseError
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(500)
@@ -175,12 +186,56 @@ LAYOUTS = {
         "$$ 50% off",
     ),
     "many classes": (
-        place({"train": 2, "valid": 1}, [f"breed_{n:02}" for n in range(37)]),
-        count(2, 1, [f"breed_{n:02}" for n in range(37)]),
+        place({"train": 4, "valid": 1}, [f"breed_{n:02}" for n in range(37)]),
+        count(4, 1, [f"breed_{n:02}" for n in range(37)]),
         "… 27 more",
     ),
     "imbalance": (
         USUAL | draw("train/cats/more/{}.png", 50), count((55, 5), 3), "Note: 5 images of dogs to"
+    ),
+    "class first": (
+        draw("cats/train/{}.png", 5) | draw("cats/test/{}.png", 3) | draw("dogs/Train/{}.png", 5)
+        | draw("dogs/Test/{}.png", 3),
+        count(5, 3),
+        "test → valid",
+    ),
+    "part and class in one name": (
+        place({".": 5}, ("train_cats", "train_dogs")) | place({".": 3}, ("val_cats", "val_dogs")),
+        count(5, 3),
+        "dataset",
+    ),
+    "of detectors": (
+        draw("train/images/cat_{}.png", 5) | draw("train/images/dog_{}.png", 5)
+        | {"train/labels/cat_0.txt": b"0 .5"} | draw("valid/images/cat_{}.png", 3)
+        | draw("valid/images/dog_{}.png", 3),
+        count(5, 3, ("cat", "dog")),
+        "labels is no file, or a folder that is not looked into",
+    ),
+    "masks": (
+        place({"p": 5}, ("flu", "well"), "images/{}.png")
+        | place({"p": 5}, ("flu", "well"), "masks/{}.png"),
+        count(4, 1, ("flu", "well")),
+        "p/flu/masks is no file, or a folder",
+    ),
+    "class called masks": (
+        place({"p": 5}, ("masks", "none")), count(4, 1, ("masks", "none")), "the folders of p"
+    ),
+    "unlabelled beside": (
+        place({"pets": 5}) | draw("pets/unlabeled/{}.png", 4), count(4, 1), "ignored   unlabeled"
+    ),
+    "two rounds": (
+        place({"fold_1/train": 5, "fold_1/val": 3, "fold_2/train": 4, "fold_2/val": 4}),
+        count(5, 3),
+        "fold_2/train/cats/0.png is in no class",
+    ),
+    "numbers": (
+        place({"train": 5, "test": 3}, ("0", "10")), count(5, 3, ("0", "10")), "test → valid"
+    ),
+    "very long": (
+        place({"train": 5, "valid": 3}, ("c" * 250, "é" * 127), "n" * 247 + "{}.png")
+        | draw("train/" + "c" * 250 + "/" + "n" * 250 + "{}.jpg", 1),
+        count((6, 5), 3, ("c" * 250, "é" * 127)),
+        "dataset",
     ),
     "endings": (
         USUAL | draw("train/cats/{}.JFIF", 2) | draw("train/dogs/{}", 2)
@@ -221,8 +276,19 @@ UNCLEAR = {
     | draw("valid/owls/{}.png", 3),
     "'owls' .* has 1 .* and 1 to test on: put at least 2 and 1": place({"p": 5})
     | draw("p/owls/{}.png", 2),
-    "'owls' .* .3 files cannot be read, first: p/owls/0.png is empty": place({"p": 5})
+    "'owls' .* .3 files left out, first: p/owls/0.png is empty": place({"p": 5})
     | {f"p/owls/{n}.png": b"" for n in range(3)},
+}
+
+
+UNCLEAR |= {
+    "it has Ann/cats .5 images., .*: make it train": place({"Ann": 5, "Bob": 5}),
+    "it has Testdaten/cats .3 images., .*Trainingsdaten/dogs": place(
+        {"Trainingsdaten": 5, "Testdaten": 3}
+    ),
+    "has 6 images of 3 classes to train on: .* set 30% aside .*have 4 or more of each": place(
+        {"train": 2, "valid": 1}, ("cats", "dogs", "owls")
+    ),
 }
 
 
@@ -270,8 +336,8 @@ def test_what_cannot_be_read_is_left_out_counted_and_named(prepare, tmp_path: Pa
         "  train/cats/gone.jpg is missing, or a link that leads nowhere",
         "  train/dogs/cut.png cannot be read as an image",
         "  valid/dogs/page.jpg is no image of a kind",
-        "  valid/dogs/film.mp4 is no image of a class",
-        "  train/cats/pipe.jpg is no image of a class",
+        "  valid/dogs/film.mp4 is no image of a kind",
+        "  train/cats/pipe.jpg is no file",
     ):
         assert sentence in printed
 
@@ -280,7 +346,7 @@ def test_stray_images_are_named_and_are_no_class(prepare) -> None:
     strays = draw("cover.png", 1) | draw("PetImages/logo.png", 1) | draw("PetImages/owls/a.txt", 1)
     counts, printed, _ = prepare(place({"PetImages": 15}) | strays)
     assert counts == count(12, 3) and "ignored   owls (0 images)" in printed
-    assert "  cover.png is no image of a class" in printed and "PetImages/logo.png is" in printed
+    assert "  cover.png is in no class" in printed and "PetImages/logo.png is" in printed
 
 
 def test_a_damaged_archive_in_an_archive_is_named(prepare, tmp_path: Path) -> None:
@@ -306,32 +372,168 @@ def test_a_folder_that_may_not_be_read_is_left_out(
 
     monkeypatch.setattr(os, "listdir", listdir)
     counts, printed, _ = prepare(USUAL | draw("secret/{}.png", 2))
-    assert counts == count(5, 3) and "  secret is no image" in printed
+    assert counts == count(5, 3) and "  secret is no file, or a folder that" in printed
     with pytest.raises(CourseError, match="secret cannot be read .Permission denied.: allow"):
         download(make_settings(tmp_path / "home", tmp_path / "mine" / "secret"))
 
 
-def test_converted_copies(prepare) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    kinds = {
-        "turned.jpg": save(Image.new("RGB", (40, 20), "red"), "JPEG", exif=exif),
-        "cmyk.jpg": save(Image.new("CMYK", (40, 20), (0, 255, 255, 0)), "JPEG"),
-        "clear.png": save(Image.new("RGBA", (40, 20), (0, 0, 0, 0)), "PNG"),
-        "deep.tif": save(Image.new("I;16", (40, 20), 32_768), "TIFF"),
-        "float.tif": save(Image.new("F", (40, 20), 0.5), "TIFF"),
-        "film.gif": save(Image.new("P", (40, 20)), "GIF"),
-        "line.png": save(Image.new("RGB", (40_000, 2), "red"), "PNG"),
-    }
-    counts, printed, tree = prepare(USUAL | {f"train/cats/{k}": v for k, v in kinds.items()})
-    assert counts == count((12, 5), 3) and "converted 7 copies" in printed
-    found = {path.name: Image.open(path) for path in (tree / "train" / "cats").iterdir()}
-    assert {"turned.jpg", "cmyk.jpg", "deep.tif.png", "film.gif.png"} < set(found)
-    assert all(image.mode == "RGB" for image in found.values())
-    assert found["turned.jpg"].size == (20, 40) and found["line.png"].size == (16, 2)
-    assert found["clear.png"].getpixel((5, 5)) == (255, 255, 255)
-    assert found["deep.tif.png"].getpixel((5, 5)) == (128, 128, 128)
-    assert found["cmyk.jpg"].getpixel((5, 5))[0] > 240
+RED, HALF = Image.new("RGB", (40, 20), "red"), np.repeat([[0, 255]], 20, 1).repeat(20, 0)
+GREY = Image.fromarray(HALF.astype(np.uint8))
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+NO_KIND = "is no image of a kind"
+# What a file holds → the mean of its copy or link in the tree, or the sentence for leaving it out.
+KINDS = {
+    "animated.webp": (save(RED, "WEBP", save_all=True, append_images=[RED.rotate(9)]), 85),
+    "animated.gif": (save(RED, "GIF", save_all=True, append_images=[RED.rotate(9)]), 85),
+    "several.mpo": (save(RED, "MPO", save_all=True, append_images=[RED]), 85),
+    "bilevel.tif": (save(GREY.convert("1"), "TIFF", compression="group4"), 127.5),
+    "bilevel.png": (save(GREY.convert("1"), "PNG"), 127.5),
+    "turned.jpg": (save(RED, "JPEG", exif=TURNED), 85),
+    "cmyk.jpg": (save(Image.new("CMYK", (40, 20), (0, 255, 255, 0)), "JPEG"), 85),
+    "clear.png": (save(Image.new("RGBA", (40, 20), (0, 0, 0, 0)), "PNG"), 255),
+    "palette.png": (save(GREY.convert("P"), "PNG", transparency=0), 255),
+    "grey16.png": (save(Image.fromarray((HALF * 257).astype(np.uint16)), "PNG"), 127.5),
+    "grey12.tif": (save(Image.fromarray((HALF * 16).astype(np.uint16)), "TIFF"), 127.5),
+    "float.tif": (save(Image.fromarray((HALF / 255).astype(np.float32)), "TIFF"), 127.5),
+    "deep.pgm": (b"P5\n2 2\n65535\n" + b"\x80\0" * 4, 128),
+    "profile.png": (save(RED, "PNG", icc_profile=b"no profile at all"), 85),
+    "jpeg2000.jp2": (save(RED, "JPEG2000"), 85),
+    "jpeg2000.jpg": (save(RED, "JPEG2000"), 85),
+    "line.png": (save(Image.new("RGB", (40_000, 2), "red"), "PNG"), 85),
+    "webp.jpg": (save(RED, "WEBP"), 85),
+    "no_ending": (save(RED, "PNG"), 85),
+    "photo.jpg_large": (save(RED, "JPEG"), 85),
+    "~$photo.jpg": (save(RED, "JPEG"), 85),
+    "empty.jpg": (b"", "is empty: copy"),
+    "placeholder.jpg": (bytes(4096), "is empty: .*cloud drive"),
+    "text.jpg": (b"a text", NO_KIND),
+    "page.png": ("\ufeff<html>".encode(), NO_KIND),
+    "raw.CR2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(200), NO_KIND),
+    "layers.psd": (b"8BPS\0\1" + bytes(100), NO_KIND),
+    "film.mp4": (b"\0\0\0\x18ftypmp42", NO_KIND),
+    "phone.heic": (HEIC, "HEIC, which Pillow cannot read: save it as JPEG"),
+    "cut.jpg": (save(RED, "JPEG")[:-99], "cannot be read as an image"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_file_is_read_or_named(name: str, prepare) -> None:
+    content, expected = KINDS[name]
+    counts, printed, tree = prepare(USUAL | {f"train/cats/{name}": content})
+    if isinstance(expected, str):
+        assert counts == count(5, 3) and "left out  1 files" in printed
+        assert re.search(f"  train/cats/{re.escape(name)} .*{expected}", printed)
+        return
+    assert counts == count((6, 5), 3) and "left out" not in printed
+    (new,) = set(list_files(tree)) - set(USUAL) - {".complete.json"}
+    with Image.open(tree / new) as image:  # as plain ImageFolder does
+        assert abs(np.asarray(image.convert("RGB")).mean() - expected) < 2
+
+
+def pack_links(files: dict[str, bytes]) -> bytes:
+    """A tar with a link to a neighbour, which is no second image, and a hard one, which is."""
+    members = []
+    for name, kind, leads in (("1", tarfile.SYMTYPE, "0.png"), ("2", tarfile.LNKTYPE, FIRST)):
+        info = tarfile.TarInfo(f"train/cats/link{name}.png")
+        info.type, info.linkname = kind, leads
+        members.append(info)
+    return pack_tar(files, tuple(members))
+
+
+FIRST = "train/cats/0.png"
+LONG = {f"train/cats/{'n' * 300}.png": b"x"}
+ARCHIVES = {
+    "links": (pack_links, USUAL, count((6, 5), 3), "left out  1 files:\n  train/cats/link1.png in"),
+    "long names": (pack_zip, USUAL | LONG, count(5, 3), "n in the archive is a link, or too long"),
+    "zip in a tar": (pack_tar, {"a/all.zip": pack_zip(USUAL)}, count(5, 3), "dataset"),
+    "tars in a zip": (
+        pack_zip,
+        {f"{part}.tar.xz": pack_tar({k: v for k, v in USUAL.items() if part in k}, mode="w:xz")
+         for part in ("train", "valid")},
+        count(5, 3),
+        "dataset",
+    ),
+    "twins": (
+        pack_zip, place({"p": 5}, ("Cat", "cat", "dog")), count((8, 4), (2, 1), ("Cat", "dog")),
+        "cat and Cat → one class",
+    ),
+    "seven zip": (lambda _: b"7z\xbc\xaf\x27\x1c", {}, None, "it is a 7z archive"),
+    "new": (lambda _: b"\x28\xb5\x2f\xfd" + bytes(99), {}, None, "it is a Zstandard archive"),
+    "image": (lambda _: save(RED, "JPEG"), {}, None, "it is a single image"),
+    "json": (lambda _: b'{"error": 1}', {}, None, "does not begin like a .zip, .tar, .tar.gz"),
+    "no name fits": (pack_zip, LONG, None, "1 files of it cannot be unpacked. is in .*no images"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_archives_as_people_have_them(name: str, prepare) -> None:
+    pack, files, expected, sentence = ARCHIVES[name]
+    if expected is None:
+        with pytest.raises(CourseError, match=sentence):
+            prepare(files, pack)
+    else:
+        counts, printed, _ = prepare(files, pack)
+        assert counts == expected and sentence in printed
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a folder may be called so, and is taken for a class then."""
+    special = name in (".", "..", *SIDE_FOLDERS) or is_hidden(name) or find_part(name)
+    return not special and len(os.fsencode(name)) < 99
+
+
+PART_NAMES = {"train": ("train", "Train", "TRAINING", "seg_train", "train2017", "training_set")}
+PART_NAMES["valid"] = ("valid", "Test", "validation", "val", "seg_test", "test_images", "dev")
+CLASS_NAME = st.one_of(
+    st.sampled_from(["$1 or $2^", "<b>", "_x", "Lea's", "10", "a b", "猫", "-rf", "%s {} %", "~"]),
+    st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/"), min_size=1),
+).filter(is_plain_name)
+CONTENTS = {k: v for k, (v, _) in KINDS.items()} | {f"{n}.png": make_image(n) for n in range(9)}
+
+
+@pytest.mark.slow
+@given(
+    classes=st.lists(CLASS_NAME, min_size=2, max_size=4, unique_by=simplify),
+    names=st.tuples(*(st.sampled_from(PART_NAMES[part]) for part in FEWEST)),
+    nesting=st.tuples(st.sampled_from(["", "a/", "my data/v1.0/"]), st.sampled_from(["", "x/y/"])),
+    extras=st.lists(st.sampled_from(sorted(CONTENTS)), max_size=6),
+    form=st.sampled_from(["split", "class first", "no split", "flat"]),
+)
+def test_any_layout_names_and_kinds(classes, names, nesting, extras, form) -> None:
+    """Each image is in its class and part once, or in the table of what was left out."""
+    files, expected = {}, {}
+    above, below = nesting
+    flat = [f"kind {chr(97 + n)}" for n in range(len(classes))]
+    for number, name in enumerate(flat if form == "flat" else classes):
+        for part, part_name in zip(FEWEST, names, strict=True):
+            folder = {
+                "split": f"{above}{part_name}/{name}/{below}",
+                "class first": f"{above}{name}/{part_name}/",
+                "no split": f"{above}pets/{name}/{below}",
+                "flat": f"{above}{part_name}/{name}.",
+            }[form]
+            for row in range(4 + number):
+                own = f"{row}.png" if form == "flat" else f"{part}{row}.png"
+                files[folder + own] = make_image(f"{name}{part}{row}")
+        if form == "no split":
+            expected[name] = 8 + 2 * number - max(1, round(0.2 * (8 + 2 * number)))
+        else:
+            expected[name] = 4 + number
+    bad = 0
+    if form != "flat":
+        folder = min(files).rpartition("/")[0]
+        files |= {f"{folder}/{extra}": CONTENTS[extra] for extra in extras}
+        bad = len({extra for extra in extras if isinstance(KINDS.get(extra, [0, 0])[1], str)})
+    with tempfile.TemporaryDirectory() as temporary, redirect_stdout(StringIO()) as printed:
+        write_files(Path(temporary) / "mine", files)
+        tree = download(make_settings(Path(temporary) / "home", Path(temporary) / "mine"))
+        found = count_tree(tree)
+    assert set(found["train"]) == set(found["valid"]) == set(expected)
+    if not extras or form == "flat":
+        assert found["train"] == expected
+    assert sum(sum(part.values()) for part in found.values()) == len(files) - bad
+    assert (f"left out  {bad} files" in printed.getvalue()) == bool(bad)
 
 
 def test_a_class_of_nothing_but_gifs(prepare) -> None:

@@ -2,22 +2,18 @@
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from utils.download import download, download_weights
 from utils.download.dataset import fetch_archive
 from utils.download.sources import find_source
-from utils.files import format_bytes, hold_lock, write_atomically
+from utils.files import copy_file, format_bytes, hold_lock, print_any_name
 from utils.settings import CourseError, Settings, load_settings
 
 
 def fill_mirror(settings: Settings, folder: Path) -> None:
-    """Put the dataset's archive and the weights into `folder` as they are, to be served to a class.
-
-    Raises CourseError where one of them cannot be had.
-    """
+    """Put archive and weights into `folder` as they are, to be served; CourseError without one."""
     source = find_source(settings)
     if not source.is_remote and settings.backbone != "resnet101":
         raise CourseError(
@@ -30,8 +26,7 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
         print(f"{source.name}: {format_bytes(archive.stat().st_size)} in {archive}")
     if settings.backbone == "resnet101":
         weights = download_weights(settings)
-        with weights.open("rb") as original:
-            write_atomically(folder / weights.name, lambda file: shutil.copyfileobj(original, file))
+        copy_file(weights, folder / weights.name)
         print(f"{settings.backbone}: {format_bytes(weights.stat().st_size)} in {folder}")
     print(
         f"Serve them with  python -m http.server --directory {folder} 8000\n"
@@ -41,22 +36,16 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Gets dataset and weights, says where; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m utils.download", description="Get the dataset and the pretrained weights."
-    )
+    parser = argparse.ArgumentParser("python -m utils.download", description=__doc__)
     parser.add_argument("--profile", help="sample, photos or full")
     parser.add_argument("--data", metavar="PATH_OR_URL", help="a folder, an archive or its URL")
     parser.add_argument("--backbone", help="resnet101 or efficientnet_lite0")
-    parser.add_argument(
-        "--mirror", metavar="FOLDER", type=Path, help="only put the files there, to serve a class"
-    )
+    parser.add_argument("--mirror", metavar="FOLDER", type=Path, help="only fill it, to be served")
     typed = vars(parser.parse_args(arguments))
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.
     os.environ |= {f"COURSE_{name.upper()}": value for name, value in typed.items() if value}
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a class called 猫 on a terminal of 1252 characters
-            stream.reconfigure(errors="replace")
+    print_any_name()
     try:
         settings = load_settings()
         if folder:

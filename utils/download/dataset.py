@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from utils import files
-from utils.download.archives import DamagedError, is_archive_name, is_hidden, unpack
+from utils.download.archives import DamagedError, unpack
 from utils.download.layouts import Folder, fingerprint, scan
 from utils.download.prepare import format_counts, prepare_tree
 from utils.download.sources import Source, find_source
@@ -15,7 +15,7 @@ from utils.download.transfer import AddressError, fetch_file
 from utils.settings import ROOT, CourseError, Settings
 
 STAMP = ".complete.json"
-FORM = 1  # of the tree: with another number all are made anew
+FORM = 2  # of the tree: with another number all are made anew
 
 
 def download(settings: Settings) -> Path:
@@ -41,7 +41,7 @@ def download(settings: Settings) -> Path:
             return tree
     with files.hold_lock(settings.home / "downloads", source.name):
         if not _show(tree, source, made_from):  # else another process has made it meanwhile
-            _make(source, folder, tree, made_from, files.find_places(settings, "downloads"))
+            _make(settings, source, folder, made_from)
             _show(tree, source, made_from)
     return tree
 
@@ -58,29 +58,32 @@ def _show(tree: Path, source: Source, made_from: str) -> bool:
     return True
 
 
-def _make(
-    source: Source, folder: Folder | None, tree: Path, made_from: str, places: list[Path]
-) -> None:
+def _make(settings: Settings, source: Source, folder: Folder | None, made_from: str) -> None:
     """Make the tree in a hidden folder beside it; it takes its name at the very end."""
+    tree = settings.home / "datasets" / source.name
+    hidden = f".{tree.name}.preparing-"
     try:
         tree.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in tree.parent.glob(f".{tree.name}.preparing-*"):  # of a killed process
+        for leftover in tree.parent.glob(f"{hidden}*"):  # of a killed process
             shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(
-            prefix=f".{tree.name}.preparing-", dir=tree.parent, ignore_cleanup_errors=True
+            "", hidden, tree.parent, ignore_cleanup_errors=True
         ) as name:
             scratch, archive = Path(name), None
-            new, is_ours = scratch / "tree", False
+            new, unpacked, is_ours = scratch / "tree", scratch / "unpacked", False
+            lost: list[str] = []
             if folder is None:
+                places = files.find_places(settings, "downloads")
                 archive, is_ours = fetch_archive(source, places)
-                _unpack(source, archive, scratch / "unpacked", places[-1])
+                lost = _unpack(source, archive, unpacked, places[-1])
             if source.counts:
-                table = _arrange(source, archive, scratch / "unpacked", new)
+                table = _arrange(source, archive, unpacked, new)
             else:
-                address = f"The {'archive' if archive else 'folder'} {archive or folder.path}"
-                folder = folder or scan(scratch / "unpacked", tree)
-                folder = _open_inner(folder, scratch / "inner", str(archive or folder.path))
-                table = prepare_tree(folder, new, address)
+                origin = archive or folder.path
+                folder = _open_inner(folder or scan(unpacked, tree), scratch, origin, lost)
+                address = f"The {'archive' if archive else 'folder'} {origin}"
+                address += f" ({len(lost)} files of it cannot be unpacked)" if lost else ""
+                table = prepare_tree(folder, new, address, lost, settings.validation_share)
             files.write_json(new / STAMP, {"form": FORM, "made_from": made_from, "table": table})
             if tree.exists():
                 tree.rename(scratch / "old")
@@ -130,16 +133,14 @@ def _find_fault(archive: Path, source: Source) -> str | None:
     return None
 
 
-def _unpack(source: Source, archive: Path, folder: Path, downloads: Path) -> None:
+def _unpack(source: Source, archive: Path, folder: Path, downloads: Path) -> list[str]:
     def is_wanted(parts: list[str]) -> bool:
-        if any(map(is_hidden, parts)):
-            return False
         # Of public ones neither test1/, sample/ nor models/; the sample has a table beside it.
         named = parts[1:2] in (["train"], ["valid"], ["validation"]) or parts[-1] == "collars.csv"
         return named or not source.counts
 
     try:
-        unpack(archive, folder, is_wanted)
+        return unpack(archive, folder, is_wanted)
     except DamagedError as error:
         if archive.parent != downloads:
             raise
@@ -154,10 +155,10 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
     top = next(unpacked.iterdir(), unpacked)
     if (top / "validation").is_dir():
         (top / "validation").rename(top / "valid")
-    counts, expected = {}, {}
-    for part, number in zip(("train", "valid"), source.counts, strict=True):
-        counts[part] = dict(Counter(file.parent.name for file in sorted(top.glob(f"{part}/*/*"))))
-        expected[part] = {"cats": number, "dogs": number}
+    parts = dict(zip(("train", "valid"), source.counts, strict=True))
+    expected = {part: {"cats": number, "dogs": number} for part, number in parts.items()}
+    images = {part: sorted(top.glob(f"{part}/*/*")) for part in parts}
+    counts = {part: dict(Counter(file.parent.name for file in images[part])) for part in parts}
     if counts != expected:
         raise CourseError(
             f"The archive {archive} holds {counts} images instead of {expected}: replace it by a "
@@ -167,18 +168,17 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
     return [*format_counts(counts), f"licence   {source.licence}"]
 
 
-def _open_inner(folder: Folder, scratch: Path, address: str) -> Folder:
+def _open_inner(folder: Folder, scratch: Path, origin: Path, lost: list[str]) -> Folder:
     """The folder, or what is in its archives if it has no images beside them."""
-    for depth in map(str, range(3)):
-        inner = [file for file in folder.all_others if is_archive_name(file.name)]
-        if folder.all_images or not inner:
+    for depth in ("inner", "innermost"):
+        if folder.all_images or not folder.all_archives:
             break
-        for number, archive in enumerate(inner):
+        for number, archive in enumerate(folder.all_archives):
             target = scratch / depth / archive.name.partition(".")[0]
-            target = target.with_name(f"{number} {target.name}") if target.exists() else target
+            target = target.with_name(f"{target.name} {number}") if target.exists() else target
             try:
-                unpack(archive, target, lambda parts: not any(map(is_hidden, parts)))
+                lost += unpack(archive, target)
             except CourseError as error:
-                raise CourseError(str(error).replace(str(folder.path), address)) from error
+                raise CourseError(str(error).replace(str(folder.path), str(origin))) from error
         folder = scan(scratch / depth, scratch)
     return folder

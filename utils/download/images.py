@@ -1,11 +1,12 @@
 """One image file of any kind as upright RGB, and whether plain ImageFolder would show the same."""
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from utils.settings import CourseError
 
@@ -13,8 +14,10 @@ LARGEST_IMAGE = 100_000_000  # pixels; a decompression bomb has more
 LONGEST_SHAPE = 8  # times its shorter side: of a longer one, a mere line, the middle is taken
 # Of the kinds Pillow knows, those that images come in. Others do more than decode: for EPS it
 # starts Ghostscript, which runs the program that the file is.
-KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "HEIF")
+KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "HEIF")
+KNOWN = ", ".join(KINDS[:6])
 DEPTHS = (255, 1023, 4095, 16_383, 65_535)  # the largest value of 8, 10, 12, 14 and 16 bits
+TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))  # of EXIF
 PHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
@@ -25,7 +28,12 @@ def read_image(file: str | Path | BinaryIO) -> Image.Image:
     scaled by their real range, and of an extreme shape the middle is cut out.
     Raises CourseError for what is no image, is damaged, or has more than 100 million pixels.
     """
-    return _decode(file, lambda image: _to_rgb(_cut(_turn(image))))
+
+    def make(image: Image.Image) -> Image.Image:
+        turn = _find_turn(image)
+        return _to_rgb(_cut(image if turn is None else image.transpose(turn)))
+
+    return _decode(file, make)
 
 
 def needs_copy(file: Path) -> bool:
@@ -34,8 +42,8 @@ def needs_copy(file: Path) -> bool:
     def check(image: Image.Image) -> bool:
         plain = image.mode in ("1", "L", "RGB", "P") and "transparency" not in image.info
         animated = getattr(image, "is_animated", False) and image.format != "MPO"
-        strange = image.format in ("GIF", "AVIF", "HEIF") or animated
-        upright = not _is_turned(image)
+        strange = image.format in ("GIF", "AVIF", "JPEG2000", "HEIF") or animated
+        upright = _find_turn(image) is None
         image.draft("RGB", (64, 64))  # a JPEG is read to its end in a quarter of the time
         image.load()
         return strange or not (plain and upright and _cut(image) is image)
@@ -43,42 +51,33 @@ def needs_copy(file: Path) -> bool:
     return _decode(file, check)
 
 
-def save_copy(file: Path, target: Path) -> None:
-    """Write what `read_image` makes of a file, as a JPEG or PNG that plain ImageFolder reads."""
-    read_image(file).save(target, quality=95)
-
-
 def _decode(file, use):
     name = getattr(file, "name", "The file") if hasattr(file, "read") else file
     try:
-        with warnings.catch_warnings():
+        with contextlib.ExitStack() as stack:
+            opened = file if hasattr(file, "read") else stack.enter_context(open(file, "rb"))
+            stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata: of no matter here
             Image.init()
-            with Image.open(file, formats=[kind for kind in KINDS if kind in Image.OPEN]) as image:
-                if image.width * image.height > LARGEST_IMAGE:
-                    raise Image.DecompressionBombError
-                return use(image)
+            kinds = [kind for kind in KINDS if kind in Image.OPEN]
+            try:
+                image = stack.enter_context(Image.open(opened, formats=kinds))
+            except UnidentifiedImageError:
+                opened.seek(0)
+                raise CourseError(f"{name} {_describe(opened.read(16))}.") from None
+            if image.width * image.height > LARGEST_IMAGE:
+                raise Image.DecompressionBombError
+            return use(image)
+    except CourseError:
+        raise
     except Image.DecompressionBombError as error:
-        raise CourseError(
-            f"{name} has more than {LARGEST_IMAGE // 1_000_000} million pixels: make it smaller "
-            "first."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise CourseError(f"{name} {_describe(_read_start(file))}.") from error
+        raise CourseError(f"{name} has over {LARGEST_IMAGE:,} pixels: make it smaller.") from error
     except FileNotFoundError as error:
         raise CourseError(f"{name} is missing, or a link that leads nowhere.") from error
     except Exception as error:  # of many kinds: Pillow's decoders meet damage where they stand
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(reason.split()).rstrip(".")
         raise CourseError(f"{name} cannot be read as an image: {reason}.") from error
-
-
-def _read_start(file) -> bytes:
-    if hasattr(file, "seek"):
-        file.seek(0)
-        return file.read(16)
-    with open(file, "rb") as opened:
-        return opened.read(16)
 
 
 def _describe(start: bytes) -> str:
@@ -88,23 +87,15 @@ def _describe(start: bytes) -> str:
     if start[4:8] == b"ftyp" and start[8:12] in PHONES:
         kind = "AVIF" if start[8:11] == b"avi" else "HEIC"
         return f"is a photograph of the kind {kind}, which Pillow cannot read: save it as JPEG"
-    kinds = ", ".join(KINDS[:6])
-    return f"is no image of a kind the course reads ({kinds}): save it as one, or leave it out"
+    return f"is no image of a kind the course reads ({KNOWN}): save it as one, or leave it out"
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether its camera noted (in EXIF) that it was held otherwise; damaged notes say nothing."""
+def _find_turn(image: Image.Image) -> Image.Transpose | None:
+    """How to set upright what its camera noted (in EXIF); damaged notes say nothing."""
     try:
-        return image.getexif().get(0x0112, 1) in range(2, 9)
+        return TURNS.get(image.getexif().get(0x0112))
     except Exception:  # of many kinds, see above
-        return False
-
-
-def _turn(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image) if _is_turned(image) else image
-    except Exception:  # as above
-        return image
+        return None
 
 
 def _cut(image: Image.Image) -> Image.Image:

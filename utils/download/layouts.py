@@ -1,11 +1,12 @@
 """Which folders are parts, which are classes: the layouts that people's datasets come in."""
 
+import contextlib
 import hashlib
 import os
 import re
 import unicodedata
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict, namedtuple
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,20 +15,24 @@ from utils.settings import CourseError
 
 # What torchvision's ImageFolder opens, and what else images are called.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-OTHER_ENDINGS = (".jfif", ".jpe", ".pjpeg", ".pjp", ".gif", ".heic", ".heif", ".avif")
+OTHER_ENDINGS = ".jfif .jpe .pjpeg .pjp .gif .heic .heif .avif .jp2 .j2k".split()
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 TEXTS = (".txt", ".csv", ".json", ".xml", ".md", ".yaml", ".html", ".py", ".ipynb", ".pdf")
 DEEPEST, MOST_FILES = 20, 1_000_000  # nobody means to search a whole disk
-SIDE_FOLDERS = ("annotations", "labels", "trimaps")  # what other programs want beside images
+SIDE_FOLDERS = ("annotations", "labels", "masks")  # what other programs want beside "images"
 WORDS = {
     "train": "train|training|trn",
     "valid": "val|valid|validation|validate|dev|eval",
     "test": "test|testing|tst",
+    "unlabelled": "unlabell?ed|unsup|pred|predict",
 }
 # Beginnings of file names that say nothing of what is in the image.
 CAMERAS = r"(img|image|dsc[nf]?|pxl|mvimg|photo|pic|picture|screenshot|whatsapp.*|download|frame)?"
 
-Classes = dict[str, list[tuple[str, Path]]]  # class → (name below its folder, file)
+Classes = dict[str, list[Path]]
+
+
+Row = namedtuple("Row", "part name file")  # an image: its part, its class's name, its path
 
 
 @dataclass
@@ -35,13 +40,10 @@ class Folder:
     """What a person sees in a folder, in alphabetical order."""
 
     path: Path
+    name: str
     images: list[Path] = field(default_factory=list)  # by their names
     others: list[Path] = field(default_factory=list)
     folders: list["Folder"] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.path.name
 
     @cached_property
     def all_images(self) -> list[Path]:
@@ -51,11 +53,20 @@ class Folder:
     def all_others(self) -> list[Path]:
         return self.others + [path for folder in self.folders for path in folder.all_others]
 
+    @property
+    def all_archives(self) -> list[Path]:
+        return [file for file in self.all_others if is_archive_name(file.name)]
+
+    @property
+    def all_odd(self) -> list[Path]:
+        """What is no image, and neither an archive nor a text."""
+        odd = [file for file in self.all_others if file.suffix.lower() not in TEXTS]
+        return [file for file in odd if not is_archive_name(file.name)]
+
     @cached_property
     def full(self) -> list["Folder"]:
         """The folders with images in them."""
-        named = [folder for folder in self.folders if folder.name.lower() not in SIDE_FOLDERS]
-        return [folder for folder in named if folder.all_images]
+        return [folder for folder in self.folders if folder.all_images]
 
     @property
     def only(self) -> "Folder | None":
@@ -72,13 +83,18 @@ class Layout:
     taken: list[str]
     ignored: list[Folder]
 
+    @property
+    def rows(self) -> list[Row]:
+        parts = [(part, *each) for part, classes in self.parts.items() for each in classes.items()]
+        return [Row(part, name, file) for part, name, files in parts for file in files]
+
 
 def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
     """The visible files and folders at and below `path`, without the folder `excluded`.
 
     Raises CourseError if it cannot be read, or holds more than anybody's dataset.
     """
-    found = Folder(path)
+    found = Folder(path, path.name)
     try:
         listed = sorted(entry for entry in os.listdir(path) if not is_hidden(entry))
     except OSError as error:
@@ -89,10 +105,13 @@ def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
     if len(listed) > MOST_FILES or depth > DEEPEST:
         raise CourseError(f"The folder {path} has too much in it for a dataset: set COURSE_DATA.")
     here = Path(os.path.realpath(path))
+    sides = SIDE_FOLDERS if "images" in map(str.lower, listed) else ()
     for below in (path / name for name in listed):
         real = Path(os.path.realpath(below))
         if not real.is_dir():
             (found.images if _is_image(below) else found.others).append(below)
+        elif below.name.lower() in sides:
+            found.others.append(below)
         elif real not in (excluded, here, *here.parents):
             try:
                 found.folders.append(scan(below, excluded, depth + 1))
@@ -104,15 +123,13 @@ def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
 def _is_image(path: Path) -> bool:
     """Whether a file calls itself an image, or has no telling name and begins like one."""
     ending = path.suffix.lower()
-    if ending in ENDINGS + OTHER_ENDINGS:
+    if ending in (*ENDINGS, *OTHER_ENDINGS):
         return path.is_file() or path.is_symlink()  # one that leads nowhere is named later
     if not path.is_file() or ending in TEXTS or is_archive_name(path.name):
         return False
-    try:
-        with path.open("rb") as file:
-            return file.read(8).startswith(STARTS)
-    except OSError:
-        return False
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(8).startswith(STARTS)
+    return False
 
 
 def fingerprint(folder: Folder) -> str:
@@ -128,27 +145,29 @@ def fingerprint(folder: Folder) -> str:
 def find_layout(root: Folder, address: str) -> Layout:
     """The shallowest folder with a train part, or else the one with class folders.
 
-    Raises CourseError with what was found if neither is there.
+    Raises CourseError with what was found if neither is there, or either might be meant.
     """
     level = [root]
     for _ in range(5):
         for folder in level:
-            if layout := _read_parts(folder):
+            if layout := _read_parts(folder) or _read_parts(_put_parts_first(folder)):
                 return layout
         level = [child for folder in level for child in folder.full]
     folder = root
     while folder.only:
         folder = folder.only
     # Beside class folders "test" holds images to be named; with one other alone it is a class.
-    unnamed = [child for child in folder.full if find_part(child.name) in ("valid", "test")]
+    unnamed = [child for child in folder.full if find_part(child.name) not in (None, "train")]
     if len(folder.full) - len(unnamed) < 2 or any(child.full for child in unnamed):
         unnamed = []
     kept = [child for child in folder.full if child not in unnamed]
-    ignored = [child for child in folder.folders if child not in kept]
     taken: list[str] = []
-    classes = read_classes(Folder(folder.path, folder.images, folders=kept)) or {}
+    classes = read_classes(replace(folder, folders=kept)) or {}
     classes = merge({}, classes, taken)
-    if len(classes) < 2 or any(find_part(child.name) and child.full for child in kept):
+    # Ann/cats, Ann/dogs, Bob/cats, Bob/dogs: are Ann and Bob the classes, or cats and dogs?
+    below = [{simplify(inner.name) for inner in child.full} for child in kept]
+    unclear = below and len(set.intersection(*below)) > 1
+    if len(classes) < 2 or unclear or any(find_part(child.name) and child.full for child in kept):
         found = _describe_found(root)
         raise CourseError(
             f"{address} is in no layout that the course knows, it has {found}: make it "
@@ -156,7 +175,8 @@ def find_layout(root: Folder, address: str) -> Layout:
             "<class>/*.jpg, of at least two classes."
         )
     where = f"the folders of {folder.name}" if kept else "the beginnings of the file names"
-    return Layout({"train": classes}, [f"{where} → classes", *taken], ignored)
+    taken.insert(0, f"{where} → classes")
+    return Layout({"train": classes}, taken, [f for f in folder.folders if f not in kept])
 
 
 def find_part(name: str) -> str | None:
@@ -168,11 +188,25 @@ def find_part(name: str) -> str | None:
     return None
 
 
+def _put_parts_first(folder: Folder) -> Folder:
+    """cats/train, dogs/train, … and train_cats, train_dogs, … as train/cats, train/dogs, …"""
+    found = [(child.name, below) for child in folder.full for below in child.full]
+    if not found:
+        names = (re.split("[^A-Za-z]+", child.name, maxsplit=1)[-1] for child in folder.full)
+        found = list(zip(names, folder.full, strict=True))
+    parts: dict[str | None, Folder] = {}
+    for name, below in found:
+        part = None if below.full else find_part(below.name)
+        parts.setdefault(part, Folder(folder.path, part)).folders.append(replace(below, name=name))
+    return Folder(folder.path, folder.name, folders=[] if None in parts else [*parts.values()])
+
+
 def _read_parts(folder: Folder) -> Layout | None:
     """The layout of a folder with a train part; others in it that have no classes are ignored."""
+    roles = {"train": "train", "valid": "valid", "test": "valid"}
     found: dict[str, tuple[Folder, Classes]] = {}
     known: set[str] = set()
-    for part in WORDS:
+    for part in roles:
         for child in sorted(folder.full, key=lambda child: len(child.name)):
             classes = read_classes(child) if find_part(child.name) == part else None
             names = {simplify(name) for name in classes or {}}
@@ -182,19 +216,15 @@ def _read_parts(folder: Folder) -> Layout | None:
     others = [child for child in folder.full if not find_part(child.name)]
     if "train" not in found or (len(found) == 1 and others and not found["train"][0].full):
         return None  # the train of bus, train and tram
-    roles = {"train": "train", "valid": "valid", "test": "valid"}
     if len(found) == 3:
         roles["valid"] = "train"  # the course takes its own share of it all to validate on
     parts: dict[str, Classes] = {"train": {}}
-    taken = [
-        f"{child.name} → {roles[part]}"
-        for part, (child, _) in found.items()
-        if child.name != roles[part]
-    ]
+    taken = [f"{child.name} → {roles[part]}" for part, (child, _) in found.items()]
     for part, (_, classes) in found.items():
         before = parts.get(roles[part]) or {name: [] for name in parts["train"]}
         parts[roles[part]] = merge(before, classes, taken)
     used = [child for child, _ in found.values()]
+    taken = [line for line in taken if line not in ("train → train", "valid → valid")]
     return Layout(parts, taken, [child for child in folder.full if child not in used])
 
 
@@ -203,18 +233,22 @@ def read_classes(folder: Folder) -> Classes | None:
     part = find_part(folder.name)
     while folder.only and (folder.only.full or part and find_part(folder.only.name) == part):
         folder = folder.only
+    for place in (folder, folder.only):
+        if place and (named := _read_names(place)):
+            return named
+    classes: Classes = defaultdict(list)
+    for child in folder.folders if folder.full else ():
+        classes[child.name] += child.all_images
+    return classes or None
+
+
+def _read_names(folder: Folder) -> Classes | None:
     named: Classes = defaultdict(list)
     for path in folder.images:
         name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)
-        named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append((path.name, path))
+        named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append(path)
     is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 2 * len(named)
-    if is_flat and 2 * len(folder.images) > len(folder.all_images):
-        return dict(named)
-    return {child.name: _list_below(child) for child in folder.folders} if folder.full else None
-
-
-def _list_below(folder: Folder) -> list[tuple[str, Path]]:
-    return [(path.relative_to(folder.path).as_posix(), path) for path in folder.all_images]
+    return dict(named) if is_flat and 2 * len(folder.images) > len(folder.all_images) else None
 
 
 def simplify(name: str) -> str:
@@ -235,13 +269,8 @@ def merge(classes: Classes, more: Classes, taken: list[str]) -> Classes:
 
 
 def _describe_found(root: Folder) -> str:
-    shown, level = [], [root]
-    while level:
-        folder = level.pop(0)
-        level += folder.folders
-        if folder.images:
-            name = folder.path.relative_to(root.path).as_posix()
-            shown.append(f"{name} ({len(folder.images)} images)".replace(". (", "itself ("))
+    counts = Counter(path.parent.relative_to(root.path).as_posix() for path in root.all_images)
+    shown = [f"{name} ({n} images)".replace(". (", "itself (") for name, n in counts.items()]
     if len(shown) > 6:
         shown[5:] = [f"{len(shown) - 5} more folders"]
     return ", ".join(shown) or "no images"

@@ -3,20 +3,21 @@
 Every file is looked into; a good one is linked into the tree, of another a converted copy written.
 """
 
+import math
 import os
 import random
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from utils.download.archives import is_archive_name
-from utils.download.images import needs_copy, save_copy
-from utils.download.layouts import ENDINGS, TEXTS, Folder, find_layout
+from utils.download.archives import LONGEST
+from utils.download.images import needs_copy, read_image
+from utils.download.layouts import ENDINGS, Folder, Row, find_layout
 from utils.files import describe_write_error
 from utils.settings import CourseError
 
@@ -28,67 +29,53 @@ FEW = 10  # times fewer images than another class: worth a word
 SHOWN = 10  # classes, and files that were left out, in the table
 
 
-class Item(NamedTuple):
-    """An image that belongs into the tree."""
-
-    name: str  # below its class
-    file: Path
-    is_good: bool  # as it is
-
-
-def prepare_tree(folder: Folder, tree: Path, address: str) -> list[str]:
+def prepare_tree(
+    folder: Folder, tree: Path, address: str, lost: list[str], share: float
+) -> list[str]:
     """Make the new folder `tree` of the images in `folder`; returns the lines of its table.
 
-    `address` is what sentences call the folder. Raises CourseError where its layout is not clear,
-    a class has too few images, or the disk is full.
+    `address` is what sentences call the folder, `lost` is what could not be unpacked of it, and
+    `share` of the training part will be set aside for validation. Raises CourseError where the
+    layout is not clear, images are too few, or the disk is full.
     """
     layout = find_layout(folder, address)
-    paths = [file for part in layout.parts.values() for files in part.values() for _, file in files]
+    rows = layout.rows
+    paths = [row.file for row in rows] + folder.all_odd
     looks = dict(zip(paths, _run(_look, paths, "looking"), strict=True))
-    left_out = {file: look for file, look in looks.items() if isinstance(look, str)}
     ignored = {file for child in layout.ignored for file in child.all_images}
-    others = [file for file in folder.all_images if file not in looks and file not in ignored]
-    others += [file for file in folder.all_others if not _is_text(file)]
-    parts = {
-        part: {
-            name: [Item(below, file, looks[file]) for below, file in files if file not in left_out]
-            for name, files in classes.items()
-        }
-        for part, classes in layout.parts.items()
-    }
-    if "valid" not in parts:
-        parts = _split(parts["train"])
+    strays = [file for file in folder.all_images if file not in ignored.union(looks)]
+    reasons = [look for look in looks.values() if isinstance(look, str)]
+    reasons += [f"{file} is in no class." for file in strays]
+    reasons = [reason.replace(f"{folder.path}{os.sep}", "") for reason in reasons] + lost
+    rows = [row for row in rows if not isinstance(looks[row.file], str)]
+    if "valid" not in layout.parts:
+        rows = _split(rows)
         layout.taken.append(f"{TEST_SHARE:.0%} of each class, drawn at random → valid")
-    reasons = [str(reason).replace(f"{folder.path}{os.sep}", "") for reason in left_out.values()]
-    reasons += [f"{file.relative_to(folder.path)} is no image of a class." for file in others]
-    _check_counts(parts, address, reasons)
+    names = dict.fromkeys(name for classes in layout.parts.values() for name in classes)
+    found = Counter((row.part, row.name) for row in rows)
+    counts = {part: {name: found[part, name] for name in names} for part in FEWEST}
+    _check_counts(counts, address, reasons, share)
     jobs = [
-        (item, tree / part / name / new_name)
-        for part, classes in parts.items()
-        for name, items in classes.items()
-        for item, new_name in zip(items, _name_files(items), strict=True)
+        (row.file, looks[row.file], tree / row.part / row.name / name)
+        for row, name in zip(rows, _name_files(rows, looks), strict=True)
     ]
     try:
-        for folder_name in {target.parent for _, target in jobs}:
-            folder_name.mkdir(parents=True, exist_ok=True)
+        for new in {target.parent for *_, target in jobs}:
+            new.mkdir(parents=True, exist_ok=True)
         # From an unpacked archive, which goes away, no symbolic link may lead into the tree.
         links = (os.link, shutil.copy2) if tree.parent in folder.path.parents else LINKS
         _run(partial(_place, links), jobs, "preparing")
     except OSError as error:
         raise describe_write_error(error, tree.parent.parent) from error
-    counts = {
-        part: {name: len(items) for name, items in classes.items()}
-        for part, classes in parts.items()
-    }
-    copies = sum(not item.is_good for item, _ in jobs)
-    ignored = [f"{child.name} ({len(child.all_images)} images)" for child in layout.ignored]
-    return [
-        *format_counts(counts),
-        *(f"taken     {sentence}" for sentence in layout.taken),
-        *([f"converted {copies:,} copies, of files that are no plain RGB"] if copies else []),
-        *([f"ignored   {', '.join(ignored)}: no classes in it"] if ignored else []),
-        *_format_left_out(reasons),
-    ]
+    lines = [*format_counts(counts), *(f"taken     {sentence}" for sentence in layout.taken)]
+    if copies := sum(looks[row.file] for row in rows):
+        lines.append(f"converted {copies:,} copies, of files that are no plain RGB")
+    for child in layout.ignored:
+        lines.append(f"ignored   {child.name} ({len(child.all_images)} images): no classes in it")
+    if reasons:
+        lines += [f"left out  {len(reasons):,} files:", *(f"  {r}" for r in reasons[:SHOWN])]
+        lines += [f"  and {len(reasons) - SHOWN:,} more"] * (len(reasons) > SHOWN)
+    return lines
 
 
 def format_counts(counts: dict[str, dict[str, int]]) -> list[str]:
@@ -110,76 +97,73 @@ def format_counts(counts: dict[str, dict[str, int]]) -> list[str]:
     return lines
 
 
-def _format_left_out(reasons: list[str]) -> list[str]:
-    if not reasons:
-        return []
-    lines = [f"left out  {len(reasons):,} files:", *(f"  {reason}" for reason in reasons[:SHOWN])]
-    return lines + [f"  and {len(reasons) - SHOWN:,} more"] * (len(reasons) > SHOWN)
-
-
-def _is_text(file: Path) -> bool:
-    return file.suffix.lower() in TEXTS or is_archive_name(file.name)
-
-
 def _look(file: Path) -> bool | str:
-    """Whether a file is good as it is, or why it is to be left out."""
+    """Whether the tree needs a copy of a file, or why it is to be left out."""
+    if file.exists() and not file.is_file():
+        return f"{file} is no file, or a folder that is not looked into."
     try:
-        return not needs_copy(file)
+        return needs_copy(file)
     except CourseError as error:
         return str(error)
 
 
-def _split(classes: dict[str, list[Item]]) -> dict[str, dict[str, list[Item]]]:
-    """A share of each class to test on, the same ones every time."""
-    parts: dict[str, dict[str, list[Item]]] = {"train": {}, "valid": {}}
-    for name, items in classes.items():
-        number = max(1, round(TEST_SHARE * len(items)))
-        drawn = set(random.Random(0).sample(range(len(items)), min(number, len(items))))
-        parts["train"][name] = [item for row, item in enumerate(items) if row not in drawn]
-        parts["valid"][name] = [item for row, item in enumerate(items) if row in drawn]
-    return parts
+def _split(rows: list[Row]) -> list[Row]:
+    """A share of each class becomes the part to test on, the same images every time."""
+    classes = defaultdict(list)
+    for row in rows:
+        classes[row.name].append(row)
+    split = []
+    for members in classes.values():
+        number = max(1, round(TEST_SHARE * len(members)))
+        drawn = set(random.Random(0).sample(members, number))
+        split += [row._replace(part="valid" if row in drawn else "train") for row in members]
+    return split
 
 
-def _check_counts(parts: dict[str, dict[str, list[Item]]], address: str, reasons: list) -> None:
-    for name in [*parts["train"], *parts["valid"]]:
-        numbers = {part: len(parts[part].get(name, [])) for part in FEWEST}
-        if any(numbers[part] < fewest for part, fewest in FEWEST.items()):
-            unread = (
-                f" ({len(reasons)} files cannot be read, first: {reasons[0]})" if reasons else ""
-            )
+def _check_counts(counts: dict, address: str, reasons: list[str], share: float) -> None:
+    """Raise CourseError where a class, or all together, has too few images for the course."""
+    left_out = f" ({len(reasons)} files left out, first: {reasons[0]})" if reasons else ""
+    for name, train in counts["train"].items():
+        test = counts["valid"][name]
+        if train < FEWEST["train"] or test < FEWEST["valid"]:
             raise CourseError(
-                f"The class {name!r} of {address[0].lower()}{address[1:]} has {numbers['train']} "
-                f"images to train on and {numbers['valid']} to test on{unread}: put at least "
-                f"{FEWEST['train']} and {FEWEST['valid']} there, or remove the class from both "
-                "parts."
+                f"The class {name!r} of {address[0].lower()}{address[1:]} has {train} images to "
+                f"train on and {test} to test on{left_out}: put at least {FEWEST['train']} and "
+                f"{FEWEST['valid']} there, or remove the class."
             )
+    number, classes = sum(counts["train"].values()), len(counts["train"])
+    if math.ceil(number * share) < classes:
+        raise CourseError(
+            f"{address} has {number} images of {classes} classes to train on{left_out}: too few "
+            f"to set {share:.0%} aside to validate; have {math.ceil(1 / share)} or more of each."
+        )
 
 
-def _name_files(items: list[Item]) -> Iterable[str]:
-    """A name for each file of a class that ImageFolder reads and no other has."""
-    used: set[str] = set()
-    for item in items:
-        name, number = item.name, 2
-        ending = Path(name).suffix.lower()
-        new = ".png" if ending in LOSSLESS else ".jpg"
-        if ending not in ENDINGS or not item.is_good and ending != new:
-            name += new
-        stem, suffix = os.path.splitext(name)
-        while name.casefold() in used:
-            name, number = f"{stem}-{number}{suffix}", number + 1
-        used.add(name.casefold())
+def _name_files(rows: list[Row], looks: dict[Path, bool]) -> Iterable[str]:
+    """A name for each file which ImageFolder reads and no other of its class has."""
+    used: set[tuple[str, str, str]] = set()
+    for row in rows:
+        stem, ending = row.file.stem, row.file.suffix
+        new = ".png" if ending.lower() in LOSSLESS else ".jpg"
+        if ending.lower() not in ENDINGS or looks[row.file] and ending.lower() != new:
+            stem, ending = row.file.name, new
+        while len(os.fsencode(f"{stem}-99999{ending}")) > LONGEST:
+            stem = stem[:-1]
+        name, number = stem + ending, 2
+        while (row.part, row.name, name.casefold()) in used:
+            name, number = f"{stem}-{number}{ending}", number + 1
+        used.add((row.part, row.name, name.casefold()))
         yield name
 
 
-def _place(links: tuple[Callable, ...], job: tuple[Item, Path]) -> None:
+def _place(links: tuple[Callable, ...], job: tuple[Path, bool, Path]) -> None:
     """Link a good file into the tree, or write a converted copy of another one."""
-    item, target = job
-    if not item.is_good:
-        save_copy(item.file, target)
-        return
+    file, is_copy, target = job
+    if is_copy:
+        return read_image(file).save(target, quality=95)
     for link in links:
         try:
-            return link(os.path.realpath(item.file), target)
+            return link(os.path.realpath(file), target)
         except OSError:  # another disk, or one without links
             if link is shutil.copy2:
                 raise

