@@ -60,13 +60,11 @@ def read_pins(python: str) -> dict[str, str]:
     return {name: versions[known.index(python)] for name, *versions in rows}
 
 
-def find_refused(requirements: str, pins: dict[str, str]) -> list[str]:
-    """The lines of a requirements file for which pip would replace a pinned version."""
-    lines = [line.split("#")[0].strip() for line in requirements.splitlines()]
-    wanted = [Requirement(line) for line in lines if line]
-    return [
-        str(each) for each in wanted if each.name in pins and pins[each.name] not in each.specifier
-    ]
+def read_requirements() -> list[Requirement]:
+    """What the notebooks need, with the bounds of requirements.txt."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    return [Requirement(line) for line in lines if line]
 
 
 def list_versions(python: Path) -> dict[str, str]:
@@ -87,8 +85,12 @@ def make_environment(folder: Path, python: str) -> tuple[Path, dict[str, str]]:
     version = subprocess.run([inside, "-c", code], check=True, capture_output=True, text=True)
     pins, there = read_pins(version.stdout.strip()), list_versions(inside)
     missing = {name: pin for name, pin in pins.items() if there.get(name) != pin}
+    pip = [inside, "-m", "pip", "-q", "--disable-pip-version-check"]
+    names = [each.name for each in read_requirements()]
+    if earlier := [name for name in names if name not in pins and name in there]:
+        subprocess.run([*pip, "uninstall", "-y", *earlier], check=True)  # what a setup cell brought
     if missing:
-        install = [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        install = [*pip, "install"]
         if subprocess.run(install + [f"{n}=={v}" for n, v in missing.items()]).returncode:
             near = {name: find_nearest(install, name, pin) for name, pin in missing.items()}
             subprocess.run(install + [f"{n}=={v}" for n, v in near.items()], check=True)
@@ -133,6 +135,7 @@ class Twin:
             k: v for k, v in os.environ.items() if k[:6] not in ("COURSE", "PYTHON")
         }
         self.environment |= {"COURSE_REPOSITORY": str(self.origin), "COURSE_PROFILE": "sample"}
+        self.environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning of an old debugger
 
     def unplug(self) -> None:
         """From now on, nothing can be fetched."""
