@@ -35,7 +35,7 @@ from tools.cleaning import read_notebook
 from tools.notebooks import CELL_SECONDS, CORE, find_notebooks
 from tools.setup_cell import SETUP_CELL
 from tools.widget_protocol import Page, find_boxes
-from utils.settings import ROOT, CourseError
+from utils.settings import ROOT, CourseError, print_anything
 
 BUILD = ROOT / "_build" / "colab_twin"
 LIST_VERSIONS = """
@@ -213,6 +213,7 @@ def compare_runs(build: Path, python: str, paths: list[Path]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the twin; returns the exit code."""
+    print_anything()
     parser = argparse.ArgumentParser(prog="python -m tools.colab_twin", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as 03; the core if none")

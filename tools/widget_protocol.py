@@ -10,6 +10,7 @@ from utils.settings import CourseError
 SECONDS = 600  # for one answer, on a busy machine
 SILENT = ("it is",)  # is read when a button is pressed, and changes nothing before
 UPLOAD, BUTTON, TEXT = "FileUploadModel", "ButtonModel", "HTMLModel"
+SHOWN = (TEXT, "FloatProgressModel", "IntProgressModel")  # what nobody can move
 
 
 class Page:
@@ -81,7 +82,8 @@ class Page:
         Buttons come last. Raises CourseError, with the control's name, where one does not answer
         with another text or image, or where it shows an alert.
         """
-        controls = [c for c in self.list_controls(box) if self.states[c]["_model_name"] != TEXT]
+        controls = self.list_controls(box)
+        controls = [c for c in controls if self.states[c]["_model_name"] not in SHOWN]
         controls.sort(key=lambda control: self.states[control]["_model_name"] == BUTTON)
         named = {control: self.states[control]["description"] for control in controls}
         for control, name in named.items():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
 from utils.download.layouts import scan
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +29,11 @@ BATCH_SIZE = 32
 
 def main(arguments: list[str] | None = None) -> int:
     """Print class and probability of each image; returns 1 where nothing could be predicted."""
+    print_anything()
     parser = argparse.ArgumentParser(prog="python -m utils.predict", description=__doc__)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
     parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that a Windows pipe has no letters for
-            stream.reconfigure(errors="replace")  # must not stop the others
     try:
         images = find_images(given.paths)
         return print_predictions(images, given.run) if images else 1

@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import re
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -143,6 +144,13 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
             "No GPU was found: on a CPU this takes hours. In Colab: Runtime, Change runtime type."
         )
     return settings
+
+
+def print_anything() -> None:
+    """A command prints ? for a letter that its terminal lacks (Windows: cp1252), and goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a stream that somebody has put there may have none
+            stream.reconfigure(errors="replace")
 
 
 def read_mirror() -> str | None:

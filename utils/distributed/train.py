@@ -29,7 +29,7 @@ from utils.finetuning import group_parameters, keep_statistics, unfreeze_from
 from utils.models import load_backbone
 from utils.recipes import RATE_FACTOR, UNFROZEN_EPOCHS, UNFROZEN_RATE
 from utils.runs import find_folder, save_run
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 SEED = 0
 
@@ -48,6 +48,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     """Do this process's share; the first process alone speaks, and all of them report errors."""
+    print_anything()
     given = parse_arguments(arguments)
     first = os.environ.get("RANK", "0") == "0"
     if not first:

@@ -10,7 +10,7 @@ from utils.download import download, download_weights
 from utils.download.dataset import fetch_archive
 from utils.download.sources import find_source
 from utils.files import format_bytes, hold_lock, write_atomically
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 
 def fill_mirror(settings: Settings, folder: Path) -> None:
@@ -41,6 +41,7 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Gets dataset and weights, says where; returns the exit code."""
+    print_anything()
     parser = argparse.ArgumentParser(
         prog="python -m utils.download", description="Get the dataset and the pretrained weights."
     )
@@ -54,9 +55,6 @@ def main(arguments: list[str] | None = None) -> int:
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.
     os.environ |= {f"COURSE_{name.upper()}": value for name, value in typed.items() if value}
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a class called 猫 on a terminal of 1252 characters
-            stream.reconfigure(errors="replace")
     try:
         settings = load_settings()
         if folder:
