@@ -148,9 +148,8 @@ def load_settings(profile: str = "auto", **overrides: str) -> Settings:
 
 def print_anything() -> None:
     """A command prints ? for a letter that its terminal lacks (Windows: cp1252), and goes on."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a stream that somebody has put there may have none
-            stream.reconfigure(errors="replace")
+    for stream in filter(lambda each: hasattr(each, "reconfigure"), (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="replace")
 
 
 def read_mirror() -> str | None:
