@@ -28,7 +28,7 @@ ifdef BACKBONE
 export COURSE_BACKBONE := $(value BACKBONE)
 endif
 
-.PHONY: help run lab check test test-browser bench soak notebooks slides site sample
+.PHONY: help run lab check test test-browser twin bench soak notebooks slides site sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ test: $(DEV_TOOLS)  ## check code, modules and every notebook, offline, on the s
 
 test-browser: $(BROWSER_TOOLS)  ## work every notebook's controls in JupyterLab and Chromium: NAMES=03
 	$(HERMETIC) $(BIN)/python -m pytest tests/browser --durations=10 $(if $(NAMES),-k '$(NAMES)')
+
+twin: $(DEV_TOOLS)  ## the core notebooks and every control with Colab's packages: minutes; NAMES=03 COLAB=python3.12
+	$(BIN)/python -m tools.colab_twin $(NAMES) $(if $(COLAB),--python $(COLAB))
 
 bench: $(INSTALLED)  ## measure the course beside the article's code: NAMES="custom_cnn_epoch growth"
 	@$(BIN)/python -m tools.benchmarks $(NAMES)

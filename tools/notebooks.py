@@ -27,7 +27,7 @@ from tools.expectation import describe_expectation, read_expected, time_step, wr
 from tools.hygiene import find_faults, find_output_faults
 from tools.setup_cell import set_repository, write_setup_cell
 from utils.download.sources import SOURCES, find_source
-from utils.settings import ROOT, CourseError, load_settings
+from utils.settings import ROOT, CourseError, load_settings, print_anything
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build" / "run"
@@ -186,6 +186,7 @@ def obey(given: argparse.Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    print_anything()
     given = parse_arguments(arguments)
     # As with Ctrl-C: unwind, so that no kernel and no temporary folder is left behind.
     for name in ("SIGTERM", "SIGHUP"):

@@ -12,16 +12,18 @@ from utils.settings import CourseError
 REPOSITORY = "transfer-learning-course/dogs-vs-cats"
 
 # `python -m tools.notebooks update` writes this into each notebook's cell tagged `setup`.
-# COURSE_REPOSITORY clones from elsewhere: a fork, a school's server, a bare repository on a stick.
-# The clone is called `it` until `__main__.py` in it (the last word of the line with git) has
-# installed what it needs: what breaks off before is not taken for a course the next time.
+# The course is there where its code lies in this folder or the one above, or where it was fetched
+# into `course` and its packages installed. If not, git fetches it (COURSE_REPOSITORY: from a fork,
+# a school's server, a bare repository on a stick), pip installs what is missing, and after both
+# `ready` is written: what breaks off before is taken up the next time. `%pip` is this Python's pip.
 SETUP_CELL = """\
 # @title Setup: finds the course around this notebook, or fetches it once
 import glob, os, sys
 
 at = "https://github.com/OWNER/NAME"
-if not any(map(glob.glob, ("course/utils", "utils/plots", "../utils/plots"))):
-    !git clone {os.getenv("COURSE_REPOSITORY", at)} it && "{sys.executable}" it
+if not any(map(glob.glob, ("utils/plots", "../utils/plots", "course/ready"))):
+    !git clone {os.getenv("COURSE_REPOSITORY", at)} course
+    %pip install -q -r course/requirements.txt && echo yes > course/ready
 sys.path[:0] = map(os.path.abspath, glob.glob("course") + [".", ".."])
 from utils.settings import load_settings
 

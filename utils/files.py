@@ -108,13 +108,6 @@ def hold_lock(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def print_any_name() -> None:
-    """Let a class called 猫 be printed into a pipe of 1,252 characters: as a ?, and no error."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # those of a notebook have none
-            stream.reconfigure(errors="replace")
-
-
 def format_bytes(number: int) -> str:
     """12 bytes, 3.4 MB, 1.8 GB: decimal units, as file managers and download pages show them."""
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -18,8 +18,7 @@ from pathlib import Path
 # PyTorch takes seconds to import: what needs it is imported when there is something to predict.
 from utils.download.layouts import scan, simplify
 from utils.download.sources import SOURCES
-from utils.files import print_any_name
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 BATCH_SIZE = 32
 
@@ -30,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
     parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
-    print_any_name()
+    print_anything()
     try:
         return print_predictions(find_images(given.paths), given.run)
     except CourseError as error:

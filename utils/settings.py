@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import re
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -137,6 +138,12 @@ def load_settings(
             "No GPU was found: on a CPU this takes hours. In Colab: Runtime, Change runtime type."
         )
     return settings
+
+
+def print_anything() -> None:
+    """A command prints ? for a letter that its terminal lacks (Windows: cp1252), and goes on."""
+    for stream in filter(lambda each: hasattr(each, "reconfigure"), (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="replace")
 
 
 def read_mirror() -> str | None:

@@ -184,7 +184,8 @@ def test_log_scales_are_written_plainly() -> None:
     assert {"0.3", "0.4", "0.6"} <= set(read_ticks(short.figure.axes[0].yaxis))
     long = plots.plot_lines({"a": ([1, 2], [1e-6, 2e4])}, "x", "y", log="y", percent=False)
     ticks = read_ticks(long.figure.axes[0].yaxis)
-    assert "10,000" in ticks and not any("e" in text for text in ticks)
+    # Every second power of ten; which of them, matplotlib's versions decide differently.
+    assert {"1,000", "10,000"} & set(ticks) and not any("e" in text for text in ticks)
 
 
 def test_epochs_are_whole_numbers_and_shares_are_not_rounded() -> None:

@@ -19,7 +19,7 @@ from sphinx.errors import SphinxError
 from tools.cleaning import read_notebook
 from tools.notebooks import find_notebooks
 from tools.setup_cell import REPOSITORY
-from utils.settings import ROOT, CourseError
+from utils.settings import ROOT, CourseError, print_anything
 
 SITE = ROOT / "_build" / "site"
 CONFIGURATION = {
@@ -116,6 +116,7 @@ def build_site(destination: Path, notebooks: list[Path]) -> list[Path]:
 
 def main() -> int:
     """Build the site; returns the exit code."""
+    print_anything()
     try:
         written = build_site(SITE, find_notebooks())
     except (CourseError, SphinxError) as error:

@@ -18,7 +18,7 @@ from traitlets.config import Config
 from tools.cleaning import read_notebook
 from tools.execution import embed_images
 from tools.notebooks import find_notebooks
-from utils.settings import ROOT, CourseError
+from utils.settings import ROOT, CourseError, print_anything
 
 SLIDES = ROOT / "_build" / "slides"
 DECK = Path(__file__).parent / "deck"
@@ -81,6 +81,7 @@ def build_slides(destination: Path, notebooks: list[Path]) -> list[Path]:
 
 def main() -> int:
     """Build the decks; returns the exit code."""
+    print_anything()
     try:
         decks = build_slides(SLIDES, find_notebooks())
     except CourseError as error:

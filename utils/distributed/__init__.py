@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from utils import training
-from utils.settings import CourseError, Settings, load_settings
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 PATIENCE = timedelta(hours=6)  # while the first process downloads and decodes for all
 
@@ -41,6 +41,7 @@ def run_job(
     work: Callable[[Settings, Accelerator, argparse.Namespace], None], given: argparse.Namespace
 ) -> None:
     """Do this process's share of `work`: the first one alone speaks, all of them report errors."""
+    print_anything()
     first = os.environ.get("RANK", "0") == "0"
     if not first:
         training.tqdm = partial(training.tqdm, disable=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from utils.download import download, download_weights
 from utils.download.dataset import fetch_archive
 from utils.download.sources import find_source
-from utils.files import copy_file, format_bytes, hold_lock, print_any_name
-from utils.settings import CourseError, Settings, load_settings
+from utils.files import copy_file, format_bytes, hold_lock
+from utils.settings import CourseError, Settings, load_settings, print_anything
 
 
 def fill_mirror(settings: Settings, folder: Path) -> None:
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.
     os.environ |= {f"COURSE_{name.upper()}": value for name, value in typed.items() if value}
-    print_any_name()
+    print_anything()
     try:
         settings = load_settings()
         if folder:
