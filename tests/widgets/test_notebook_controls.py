@@ -1,10 +1,13 @@
 """The controls of the notebooks: each shows a first state and follows its sliders."""
 
+import math
+
 import ipywidgets
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
+from typed import load_typed
 
 from utils import widgets
 from utils.plots import Drawing
@@ -141,3 +144,23 @@ def test_labels_are_reviewed_in_memory(shown):
     find(box, "Keep").click()
     assert decisions == {0: "dogs", 1: "drop", 2: "keep"}
     assert find(box, "Keep").disabled and not find(box, "Back").disabled
+
+
+def test_a_training_follows_its_peak_rate_and_its_warm_up(shown):
+    train, _ = make_features(30, 0)
+    validation, _ = make_features(20, 1)
+    names = {"torch": torch, "nn": nn, "F": nn.functional, "math": math, "classes": CLASSES}
+    names |= {"lr_scheduler": torch.optim.lr_scheduler, "features": train}
+    names |= {"validation_features": validation}
+    for name in ("draw_batches", "share_of_rate", "add_schedule", "draw_training"):
+        names[name] = load_typed("07_the_craft_of_training", name, names)
+    rates = [0.003, 0.03, 0.3]
+    widgets.explore(names["draw_training"], peak_rate=rates, warm_up=(0.0, 0.5, 0.2))
+    [(box, first)] = shown
+    assert "Peak rate 0.003, warm-up 20%: the loss ends at" in first.description
+    find(box, "peak rate").value = 0.3
+    assert "Peak rate 0.3, warm-up 20%" in find(box, "").value
+    find(box, "warm up").value = 0.0
+    assert "warm-up 0%" in find(box, "").value
+    find(box, "warm up").value, find(box, "peak rate").value = 0.2, 0.003
+    assert find(box, "").value == first.to_html()
