@@ -61,10 +61,17 @@ FIGURES = {  # what is drawn, and what its description has to say
         "1 steps downhill: loss 2 at weight 0, then loss 1.5 at weight 0.5",
     ),
     "repeats": (lambda: network.plot_repeats({"a": [1, 2]}, "x", zero="cat"), "a from 1 to 2"),
+    "blocks": (network.draw_residual_blocks, "by the skip connection; at the end both are added"),
     "guesses": (lambda: features.plot_guesses([IMAGE], [[("tabby", 0.6)]]), "tabby 60 %"),
     "drift": (
         lambda: features.plot_drift({"means": [0.1, 0.3], "v": [1, 2]}),
         "median 0.2, at most",
+    ),
+    "maps": (
+        lambda: features.plot_maps(
+            {"pixels": GENERATOR.random((204, 2))}, list(range(102)) * 2, MANY, {"pixels": "6 %\nx"}
+        ),
+        "pixels: 6 % x. Classes: 96 other classes, $flower 0$",
     ),
     "few images": (
         lambda: features.plot_few_images({"head": ([1, 10], [0.8, 0.9])}, {"chance": 0.5}),
