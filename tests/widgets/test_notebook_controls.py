@@ -105,7 +105,7 @@ def test_maps_follow_the_image_and_the_layer(shown):
     find(box, "image").value = 1
     assert find(box, "").value != first.to_html() and "first: maps of" in find(box, "").value
     find(box, "layer").value = "last"
-    assert "last: maps of 6 × 6 (16): input" in find(box, "").value
+    assert "last: maps of 6 × 6 (8): input" in find(box, "").value
     assert not model[0]._forward_hooks and not model[2]._forward_hooks
 
 
