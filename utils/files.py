@@ -6,7 +6,6 @@ import glob
 import json
 import os
 import shutil
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator

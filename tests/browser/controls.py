@@ -131,6 +131,21 @@ def rent_gpus(notebook: Notebook) -> None:
     notebook.photograph("scaling-large", cell)
 
 
+def leaf_through_maps(notebook: Notebook) -> None:
+    """Notebook 06: an image and a layer; the maps follow both."""
+    cell = notebook.find_cell("explore(draw_maps")
+    view = View(cell)
+    view.expect("^custom CNN, conv1: maps of 222 × 222")
+    notebook.photograph("maps-first", cell)
+    notebook.drag(notebook.find_slider(cell, "image"), 1)
+    view.expect("^custom CNN, conv1: maps of")
+    sides = {"custom CNN, conv3": 52, "backbone, stem": 112, "backbone, stage 4": 7}
+    for layer, side in sides.items():
+        notebook.choose(cell, "layer", layer)
+        view.expect(f"^{layer}: maps of {side} × {side}")
+    notebook.photograph("maps-last", cell)
+
+
 def go_through_mistakes(notebook: Notebook) -> None:
     """Notebook 05: a run to choose, and how confident a mistake has to be."""
     cell = notebook.find_cell("explore_mistakes(")

@@ -69,6 +69,13 @@ FIGURES = {  # what is drawn, and what its description has to say
         "Threshold 2: new from 1 to 3, 99 % beyond",
     ),
     "guesses": (lambda: features.plot_guesses([IMAGE], [[("tabby", 0.6)]]), "tabby 60 %"),
+    "blocks": (network.draw_residual_blocks, "by the skip connection; at the end both are added"),
+    "maps": (
+        lambda: features.plot_maps(
+            {"pixels": GENERATOR.random((204, 2))}, list(range(102)) * 2, MANY, {"pixels": "6 %\nx"}
+        ),
+        "pixels: 6 % x. Classes: 96 other classes, $flower 0$",
+    ),
     "head": (
         lambda: features.draw_head_report(
             9, 10, {"a": [IMAGE], "b": [IMAGE]}, [(IMAGE, "says $b$, 99 %")], {"chance": 0.5}, 1

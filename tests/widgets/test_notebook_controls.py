@@ -1,6 +1,7 @@
 """The controls of the notebooks: each shows a first state and follows its sliders."""
 
 import math
+from types import SimpleNamespace
 
 import ipywidgets
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 from typed import load_typed
 
-from utils import widgets
+from utils import plots, widgets
 from utils.plots import Drawing
 from utils.widgets import data, features, inspection, network
 
@@ -99,6 +100,24 @@ def test_a_kernel_follows_its_sliders_and_its_starting_points(shown):
     assert "1.0, 2.5, -1.0;" in find(box, "").value
     find(box, "start from").value = "nothing"
     assert "0.0, 0.0, 0.0; 0.0" in find(box, "").value
+
+
+def test_maps_follow_the_image_and_the_layer(shown):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 20, 3))
+    images = torch.rand(2, 3, 10, 10)
+    names = {"torch": torch, "plots": plots, "images": images, "shown": images}
+    names |= {"settings": SimpleNamespace(device="cpu")}
+    names["places"] = {"first": (model, model[0]), "last": (model, model[2])}
+    for name in ("record_outputs", "list_maps", "draw_maps"):
+        names[name] = load_typed("06_inside_the_network", name, names)
+    widgets.explore(names["draw_maps"], image=(0, 1, 0), layer=["first", "last"])
+    [(box, first)] = shown
+    assert first.description.startswith("first: maps of 8 × 8 (5): input, map ")
+    find(box, "image").value = 1
+    assert find(box, "").value != first.to_html() and "first: maps of" in find(box, "").value
+    find(box, "layer").value = "last"
+    assert "last: maps of 6 × 6 (8): input" in find(box, "").value
+    assert not model[0]._forward_hooks and not model[2]._forward_hooks
 
 
 def test_views_follow_the_settings_and_nothing_else(shown):

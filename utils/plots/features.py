@@ -35,6 +35,29 @@ def plot_guesses(images: Sequence, guesses: Sequence[Sequence[tuple[str, float]]
     return Drawing(figure, f"What the network answers: {'; '.join(spoken)}", photographic=True)
 
 
+@styled
+def plot_maps(
+    maps: dict[str, np.ndarray],
+    labels: Sequence[int],
+    class_names: Sequence[str],
+    notes: dict[str, str],
+) -> Drawing:
+    """Images as points [N, 2], a panel for each named map, with a note of its own below it."""
+    figure, axes = house.make_axes(1, len(maps), 9, 9 / len(maps) + 1)
+    groups = house.list_class_styles(labels, class_names)
+    for axis, (name, points) in zip(axes[0], maps.items(), strict=True):
+        for rows, style in groups:
+            look = {"marker": style.marker, "color": style.colour, "label": style.label}
+            axis.scatter(*np.asarray(points)[rows].T, s=22, alpha=0.65, lw=0, **look)
+        axis.set(xticks=[], yticks=[])
+        axis.set_title(name, fontsize=12)
+        axis.set_xlabel(notes[name], fontsize=11)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    spoken = "; ".join(f"{name}: {notes[name]}" for name in maps).replace("\n", " ")
+    shown = ", ".join(style.label for _, style in groups)
+    return Drawing(figure, f"{len(labels):,} images as points. {spoken}. Classes: {shown}")
+
+
 def draw_head_report(
     correct: int,
     seen: int,
