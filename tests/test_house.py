@@ -18,7 +18,7 @@ ORDER = (
 LEAVES = ("plots", "widgets", "exercises")  # used by notebooks, and by each other in this order
 PATHS = sorted((ROOT / "utils").rglob("*.py"))
 MOST_PARAMETERS, MOST_OF_FIT = 6, 8
-MOST_LINES = 6_400  # on the way to 6,000
+MOST_LINES = 6_490  # 6,400 and the exercises of notebook 08, on the way to 6,000
 
 
 def find_room(path: Path) -> str:
