@@ -17,6 +17,7 @@ OPERATIONS = {
     "02": [controls.turn_kernel],
     "03": [controls.use_few_images],
     "05": [controls.upload_photos, controls.go_through_mistakes, controls.review_labels],
+    "08": [controls.damage_images],
     "09": [controls.rent_gpus],
 }
 
