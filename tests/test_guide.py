@@ -8,7 +8,7 @@ from tools.cleaning import read_notebook
 from tools.notebooks import CORE, NOTEBOOKS, find_notebooks
 
 GUIDE = (NOTEBOOKS / "README.md").read_text("utf-8")
-PAGES = (*CORE, "06", "07", "09")
+PAGES = (*CORE, "06", "07", "08", "09")
 
 
 def read_prose(number: str) -> str:

@@ -113,6 +113,19 @@ def use_few_images(notebook: Notebook) -> None:
     assert notebook.kernel.count_moves(released) <= 2, "redraws have piled up"
 
 
+def damage_images(notebook: Notebook) -> None:
+    """Notebook 08: a kind of damage and its strength; images and answers follow."""
+    cell = notebook.find_cell("explore(show_damage")
+    view = View(cell)
+    view.expect("^noise, strength 2 of 3")
+    notebook.choose(cell, "kind", "small images")
+    view.expect("^small images, strength 2 of 3")
+    for place, strength in ((1, 3), (0, 0)):
+        notebook.drag(notebook.find_slider(cell, "strength"), place)
+        view.expect(f"^small images, strength {strength} of 3")
+    notebook.photograph("damage-none", cell)
+
+
 def rent_gpus(notebook: Notebook) -> None:
     """Notebook 09: four sliders and two lists; the prediction follows each."""
     cell = notebook.find_cell("explore_scaling(")

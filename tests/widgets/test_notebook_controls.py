@@ -183,3 +183,25 @@ def test_a_training_follows_its_peak_rate_and_its_warm_up(shown):
     assert "warm-up 0%" in find(box, "").value
     find(box, "warm up").value, find(box, "peak rate").value = 0.2, 0.003
     assert find(box, "").value == first.to_html()
+
+
+def test_damage_follows_its_kind_and_strength(shown):
+    asked = []
+
+    def damage(images, kind, strength):
+        asked.append((kind, strength))
+        return images * (1 - strength / 4)
+
+    names = {"watched": torch.rand(4, 3, 8, 8), "damage": damage, "names": CLASSES}
+    names |= {"models": {"custom_cnn": 0, "frozen": 1}, "plots": plots}
+    names["predict"] = lambda model, images: torch.eye(3)[[model] * len(images)] * 5
+    show = load_typed("08_can_you_trust_it", "show_damage", names)
+    widgets.explore(show, kind=["noise", "blur"], strength=(0, 3, 2))
+    [(box, first)] = shown
+    assert first.description.startswith(
+        "noise, strength 2 of 3 (4): CNN: cats, 99 % backbone: dogs"
+    )
+    find(box, "kind").value = "blur"
+    find(box, "strength").value = 0
+    assert asked == [("noise", 2), ("blur", 2), ("blur", 0)]
+    assert "blur, strength 0 of 3" in find(box, "").value
