@@ -30,7 +30,19 @@ from utils.settings import load_settings
 settings = load_settings(profile="auto")""".replace("OWNER/NAME", REPOSITORY)
 
 SKIPPED_FOLDERS = {".git", ".venv", "_build", "data", "__pycache__", ".ruff_cache", ".pytest_cache"}
-TEXT_SUFFIXES = {".cfg", ".css", ".ipynb", ".js", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
+TEXT_SUFFIXES = {
+    ".cff",
+    ".cfg",
+    ".css",
+    ".ipynb",
+    ".js",
+    ".md",
+    ".py",
+    ".toml",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
 
 
 def write_setup_cell(notebook: NotebookNode) -> None:
