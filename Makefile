@@ -28,7 +28,8 @@ ifdef BACKBONE
 export COURSE_BACKBONE := $(value BACKBONE)
 endif
 
-.PHONY: help run lab check test test-browser twin bench soak notebooks slides site sample
+.PHONY: help run lab check test test-browser twin lowest links downloads bench soak notebooks slides \
+	site sample
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,11 +46,13 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 check: $(DEV_TOOLS)  ## check style and what is quick to check, in less than a minute
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(HERMETIC) $(BIN)/python -m pytest tests -m 'not slow'
 
 test: $(DEV_TOOLS)  ## check code, modules and every notebook, offline, on the sample
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(HERMETIC) $(BIN)/python -m pytest tests --durations=10
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \
@@ -60,6 +63,20 @@ test-browser: $(BROWSER_TOOLS)  ## work every notebook's controls in JupyterLab 
 
 twin: $(DEV_TOOLS)  ## the core notebooks and every control with Colab's packages: minutes; NAMES=03 COLAB=python3.12
 	$(BIN)/python -m tools.colab_twin $(NAMES) $(if $(COLAB),--python $(COLAB))
+
+# uv resolves what pip cannot: the lowest version that each line of requirements.txt allows.
+lowest: | $(BIN)/pip  ## the quick tests with the lowest versions that requirements.txt allows (Python 3.11)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv venv --clear --quiet --python python3.11 _build/lowest
+	@$(BIN)/uv pip install --quiet -p _build/lowest --resolution lowest-direct -r requirements.txt
+	@$(BIN)/uv pip install --quiet -p _build/lowest -r requirements.txt -r requirements-dev.txt
+	$(HERMETIC) _build/lowest/bin/python -m pytest tests -m 'not slow'
+
+links: $(INSTALLED)  ## ask every link that leads out of the course whether it answers
+	@$(BIN)/python -m tools.links
+
+downloads: $(INSTALLED)  ## the real downloads: the photographs and ResNet-101's weights
+	@COURSE_HOME=_build/downloads $(BIN)/python -m utils.download --profile photos
 
 bench: $(INSTALLED)  ## measure the course beside the article's code: NAMES="custom_cnn_epoch growth"
 	@$(BIN)/python -m tools.benchmarks $(NAMES)

@@ -69,7 +69,6 @@ FIGURES = {  # what is drawn, and what its description has to say
         "Threshold 2: new from 1 to 3, 99 % beyond",
     ),
     "guesses": (lambda: features.plot_guesses([IMAGE], [[("tabby", 0.6)]]), "tabby 60 %"),
-    "blocks": (network.draw_residual_blocks, "by the skip connection; at the end both are added"),
     "maps": (
         lambda: features.plot_maps(
             {"pixels": GENERATOR.random((204, 2))}, list(range(102)) * 2, MANY, {"pixels": "6 %\nx"}
@@ -103,10 +102,6 @@ FIGURES = {  # what is drawn, and what its description has to say
     "deal": (
         lambda: distributed.plot_deal({"epoch 0": [[1, 0], [2, 1]]}, "Three"),
         "process 1 gets [2, 1]",
-    ),
-    "published": (
-        lambda: distributed.plot_published({"8 GPUs": 0.91}, {"8 GPUs": 0.897}),
-        "predicted: 8 GPUs 91 %; published: 8 GPUs 90 %",
     ),
     "scaling": (
         lambda: distributed.plot_scaling([1, 2], [250.0, 400.0], {"2 GPUs": (0.1, 0.02, 0.03)}, ""),

@@ -119,27 +119,6 @@ def plot_scaling(
 
 
 @styled
-def plot_published(predicted: dict[str, float], published: dict[str, float]) -> Drawing:
-    """Scaling efficiencies in 0..1 as predicted and as somebody measured them."""
-    figure, axes = house.make_axes(width=8.5, height=1.4 + 0.55 * len(predicted))
-    axis, places, spoken = axes[0, 0], np.arange(len(predicted)), []
-    rows = ((-0.18, predicted, "predicted", BLUE), (0.18, published, "published", ORANGE))
-    for shift, values, label, colour in rows:
-        look = {"color": colour, "hatch": "" if shift < 0 else "///", "edgecolor": "white"}
-        bars = axis.barh(places + shift, list(values.values()), 0.34, label=label, **look)
-        texts = [format_percent(round(value, 2)) for value in values.values()]
-        axis.bar_label(bars, texts, padding=3, fontsize=11)
-        pairs = zip(values, texts, strict=True)
-        spoken.append(f"{label}: {', '.join(f'{name} {text}' for name, text in pairs)}")
-    axis.set_yticks(places, list(predicted))
-    axis.invert_yaxis()
-    axis.set(xlim=(0, 1.12), xlabel="scaling efficiency")
-    axis.xaxis.set_major_formatter(house.PERCENT)
-    figure.legend(loc="outside upper right", ncols=2)
-    return Drawing(figure, f"Scaling efficiency, {'; '.join(spoken)}")
-
-
-@styled
 def plot_differences(differences: dict[str, float], label: str, title: str) -> Drawing:
     """A dot and its number for each difference, from rounding to everything: powers of ten."""
     figure, axes = house.make_axes(width=8.5, height=1.5 + 0.42 * len(differences))

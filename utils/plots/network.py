@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from utils.plots import house
-from utils.plots.house import BLUE, GREEN, GREY, ORANGE, RED, Drawing, styled
+from utils.plots.house import BLUE, GREY, ORANGE, RED, Drawing, styled
 
 
 def draw_numbers(axis: Axes, grid: object, name: str, low: float | None = None) -> None:
@@ -83,35 +83,3 @@ def plot_descent(curve: tuple[Sequence, Sequence], steps: Sequence[tuple[float, 
     axis.set(xlabel="one weight", ylabel="loss", title="Each step goes downhill: − rate × slope")
     spoken = ", then ".join(f"loss {y:.3g} at weight {x:.3g}" for x, y in steps)
     return Drawing(figure, f"Loss against one weight, {len(steps) - 1} steps downhill: {spoken}")
-
-
-BLOCKS = {
-    "ResNet-101's bottleneck": ("1×1 convolution: 256 → 64", "3×3 convolution: 64 → 64")
-    + ("1×1 convolution: 64 → 256", "add, ReLU"),
-    "Lite0's inverted residual": ("1×1 convolution: 24 → 144", "3×3, each channel alone")
-    + ("1×1 convolution: 144 → 24", "add"),
-}
-
-
-@styled
-def draw_residual_blocks() -> Drawing:
-    """The two backbones' blocks: the input goes through the layers and past them."""
-    figure, axes = house.make_axes(1, 2, 9, 4.2)
-    for axis, (title, layers) in zip(axes[0], BLOCKS.items(), strict=True):
-        house.hide_axes(axis)
-        axis.set(xlim=(-2.6, 2.6), ylim=(-0.2, 6), title=title)
-        for place, name in enumerate(layers):
-            middle, last = 4.4 - 1.2 * place, place == 3
-            size, colour = (
-                ((2, 0.75), GREEN) if last else ((3.8, 0.75), BLUE if place % 2 else ORANGE)
-            )
-            house.draw_arrow(axis, [(-0.4, middle + 0.85), (-0.4, middle + 0.38)])
-            house.draw_box(axis, (-0.4, middle), size, name, colour)
-        house.draw_arrow(axis, [(-0.4, 5.7), (-0.4, 4.78)])
-        house.draw_arrow(axis, [(-0.4, 0.42), (-0.4, -0.1)])
-        house.draw_arrow(axis, [(-0.4, 5.2), (2, 5.2), (2, 0.8), (0.6, 0.8)], GREEN)
-        axis.text(-0.55, 5.5, "x", ha="right", style="italic")
-        axis.text(2.1, 3, "skip connection: x", rotation=270, va="center", fontsize=11)
-    spoken = "; ".join(f"{title}: {', '.join(layers)}" for title, layers in BLOCKS.items())
-    text = "Two residual blocks. The input x goes two ways, through the layers and past them"
-    return Drawing(figure, f"{text}, by the skip connection; at the end both are added. {spoken}")
