@@ -23,7 +23,6 @@ from utils.distributed.scaling import (
     predict_speed,
     predict_step,
 )
-from utils.plots import distributed as plots
 from utils.settings import ROOT
 from utils.widgets.distributed import INSIDE, LINKS, draw_scaling, explore_scaling
 
@@ -197,9 +196,3 @@ def test_rented_machine_file_calls_what_there_is(tmp_path: Path) -> None:
     sizes = [speed.parse_arguments(words[1:]).batch_size for words in measured]
     assert sizes == [128, 256, 512]
     assert train.parse_arguments(trained[1:]).epochs == 3
-
-
-def test_differences_stand_beside_their_dots() -> None:
-    drawing = plots.plot_differences({"nothing": 0.0, "rounding": 2e-16, "much": 0.41}, "x", "Two")
-    assert drawing.description == "Two: nothing 0e+00, rounding 2e-16, much 0.41"
-    assert drawing.save().startswith(b"\x89PNG")

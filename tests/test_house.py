@@ -20,7 +20,7 @@ LEAVES = ("plots", "widgets", "exercises")  # used by notebooks, and by each oth
 MOST_ROOMS_DEEP, MOST_FILES_DEEP = 9, 15  # of a chain of imports, from settings up to widgets
 PATHS = sorted((ROOT / "utils").rglob("*.py"))
 MOST_PARAMETERS, MOST_OF_FIT = 6, 8
-MOST_LINES = 6_100  # on the way to 6,000
+MOST_LINES = 6_000
 
 
 def find_room(path: Path) -> str:

@@ -34,11 +34,6 @@ BINS = {"confidence": [0.6, 0.9], "accuracy": [0.5, 0.88], "count": [50, 50]}
 LEVELS = ["as is", "2"], [0.9, 0.6], [0.8, 0.5], [0.95, 0.7]
 TABLE = np.array([[120, 30], [44, 106]])
 FIGURES = {  # what is drawn, and what its description has to say
-    "counts": (lambda: plots.plot_counts({"train": {"a": 1234, "b": 2}}), "train: 1,234 a, 2 b"),
-    "many counts": (
-        lambda: plots.plot_counts({"train": {name: n for n, name in enumerate(MANY)}}),
-        "the largest and the smallest of 102. train: 101 $flower 101$",
-    ),
     "history": (lambda: plots.plot_history({"": HISTORY}), "validation accuracy 80 %"),
     "no history": (lambda: plots.plot_history({"": {k: [] for k in HISTORY}}), "Loss and acc"),
     "bars": (lambda: plots.plot_bars({"$x$": 2.0, "y": 0.5}, "share", form="{:.0%}"), "y 50 %"),
@@ -98,7 +93,6 @@ FIGURES = {  # what is drawn, and what its description has to say
         lambda: inspection.plot_confusion({"frozen": np.eye(102, k=3) * 7 + np.eye(102)}, MANY),
         "frozen backbone 102 of 795 right. frozen backbone: the largest of its confusions",
     ),
-    "data parallel": (distributed.draw_data_parallel, "all-reduce"),
     "deal": (
         lambda: distributed.plot_deal({"epoch 0": [[1, 0], [2, 1]]}, "Three"),
         "process 1 gets [2, 1]",

@@ -14,43 +14,6 @@ from utils.plots.house import BLUE, GREY, ORANGE, PERCENT, Drawing, format_perce
 from utils.plots.images import plot_paired_table, show_images
 
 __all__ = ["Drawing", "plot_paired_table", "show_images"]  # what notebooks use of the other rooms
-SHOWN_BARS = 6  # of many classes the three largest and the three smallest
-
-
-@styled
-def plot_counts(counts: dict[str, dict[str, int]], title: str = "Images per class") -> Drawing:
-    """Bars of images per class, one for each part: `counts[part][class_name]`.
-
-    Of more than a dozen classes, the largest and the smallest are shown.
-    """
-    first = next(iter(counts.values()))
-    names = list(first)
-    if len(names) > 2 * SHOWN_BARS:
-        ranked = sorted(names, key=first.get, reverse=True)
-        names = [*ranked[: SHOWN_BARS // 2], *ranked[-SHOWN_BARS // 2 :]]
-        title = f"{title}: the largest and the smallest of {len(first)}"
-    figure, axes = house.make_axes(width=7.5, height=1 + 0.26 * len(names) * len(counts) + 0.3)
-    axis = axes[0, 0]
-    high = 0.84 / len(counts)
-    for number, (part, values) in enumerate(counts.items()):
-        places = np.arange(len(names)) + (number - (len(counts) - 1) / 2) * high
-        heights = [values.get(name, 0) for name in names]
-        look = {"color": (BLUE, house.SKY, GREY, ORANGE)[number % 4]}
-        look |= {"hatch": house.HATCHES[number % 4]}
-        bars = axis.barh(places, heights, high, label=part, edgecolor="white", **look)
-        axis.bar_label(bars, [f"{value:,}" for value in heights], padding=3, fontsize=11)
-    axis.set_yticks(range(len(names)), [house.shorten(name, 30) for name in names])
-    axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.set_xlabel("images")
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    axis.set_title(title)
-    spoken = (
-        f"{part}: "
-        + ", ".join(f"{values.get(name, 0):,} {house.shorten(name, 40)}" for name in names)
-        for part, values in counts.items()
-    )
-    return Drawing(figure, f"{title}. {'; '.join(spoken)}")
 
 
 @styled

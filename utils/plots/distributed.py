@@ -1,44 +1,10 @@
-"""Figures of notebook 09: a batch shared out, images dealt out, and what a step costs."""
+"""Figures of notebook 09: images dealt out to processes, and what a step costs."""
 
 import matplotlib
 import numpy as np
-from matplotlib.patches import Rectangle
 
 from utils.plots import house
 from utils.plots.house import BLUE, COLOURS, GREY, ORANGE, Drawing, format_percent, styled
-
-
-@styled
-def draw_data_parallel() -> Drawing:
-    """One step of two processes: two halves of a batch, one average, the same weights."""
-    figure, axes = house.make_axes(width=9.4, height=4.3)
-    axis = axes[0, 0]
-    house.hide_axes(axis)
-    axis.set(xlim=(0, 19), ylim=(0, 7.4), title="One step, shared by two processes")
-    house.draw_box(axis, (1.5, 3.7), (2.7, 2.2), "batch of\n32 images", GREY)
-    for number, middle in enumerate((5.6, 1.8)):
-        colour = COLOURS[number]
-        look = {"fill": False, "edgecolor": colour, "linestyle": "--", "linewidth": 1.2}
-        axis.add_patch(Rectangle((3.7, middle - 1.35), 15.1, 2.7, **look))
-        name = f"process {number}"
-        axis.text(3.95, middle + 0.98, name, color=house.darken(colour), fontsize=11, va="center")
-        house.draw_box(axis, (5.2, middle), (2.2, 1.3), "16 of the\nimages", colour)
-        house.draw_box(axis, (8.7, middle), (3.2, 1.3), "the network,\nthe same weights", colour)
-        house.draw_box(axis, (12.2, middle), (2.1, 1.3), "its own\ngradients", colour)
-        house.draw_box(axis, (17.1, middle), (3, 1.3), "the same step,\nagain the same", colour)
-        house.draw_arrow(axis, [(2.95, 3.7 + (middle - 3.7) * 0.35), (4.05, middle)])
-        house.draw_arrow(axis, [(6.35, middle), (7.05, middle)])
-        house.draw_arrow(axis, [(10.35, middle), (11.1, middle)])
-        near = 3.7 + (0.5 if middle > 3.7 else -0.5)
-        house.draw_arrow(axis, [(12.6, middle + (near - middle) * 0.42), (13.6, near)])
-        house.draw_arrow(axis, [(14.8, near), (15.8, middle + (near - middle) * 0.4)])
-    house.draw_box(axis, (14.2, 3.7), (4.2, 0.9), "all-reduce: the average", house.GREEN)
-    return Drawing(
-        figure,
-        "A batch of 32 images goes in halves to two processes. Each has the same network, computes "
-        "the gradients of its own 16 images, and gets the average of both gradients by an "
-        "all-reduce. So both take the same step and have the same weights again.",
-    )
 
 
 @styled
@@ -116,27 +82,3 @@ def plot_scaling(
         f"{title}: {speeds[0]:,.0f} images per second with {gpus[0]} GPU, {speeds[-1]:,.0f} with "
         f"{gpus[-1]}, {share} of the ideal. {spoken}",
     )
-
-
-@styled
-def plot_differences(differences: dict[str, float], label: str, title: str) -> Drawing:
-    """A dot and its number for each difference, from rounding to everything: powers of ten."""
-    figure, axes = house.make_axes(width=8.5, height=1.5 + 0.42 * len(differences))
-    axis, places = axes[0, 0], range(len(differences))
-    values = [max(value, 1e-17) for value in differences.values()]  # nothing at all has no place
-    axis.plot(values, places, "o", color=BLUE, markersize=9)
-    texts = [f"{value:.2f}" if value >= 0.01 else f"{value:.0e}" for value in differences.values()]
-    for value, place, text in zip(values, places, texts, strict=True):
-        house.note(axis, text, (value, place), (9, -4))
-    axis.set_xscale("log")
-    axis.set_xlim(1e-18, 1e2)
-    axis.set_xticks([10.0**power for power in range(-16, 1, 4)])
-    axis.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
-    axis.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    axis.set_yticks(places, list(differences))
-    axis.set_ylim(len(differences) - 0.5, -0.5)
-    axis.grid(color="0.85")
-    axis.set_axisbelow(True)
-    axis.set(xlabel=f"{label} (powers of ten)", title=title)
-    spoken = ", ".join(f"{name} {text}" for name, text in zip(differences, texts, strict=True))
-    return Drawing(figure, f"{title}: {spoken}")

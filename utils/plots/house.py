@@ -18,10 +18,9 @@ from PIL import Image
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#F0E442", "#666666"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW)
-# One marker, line style and hatch beside each colour: for every kind of eye, and for printers.
+# One marker and line style beside each colour: for every kind of eye, and for printers.
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
-HATCHES = ("", "///", "...", "xxx")
 SHOWN_CLASSES = len(COLOURS)  # more than these are "others", in grey
 STYLE = {
     "axes.spines.top": False,
