@@ -113,6 +113,18 @@ def use_few_images(notebook: Notebook) -> None:
     assert notebook.kernel.count_moves(released) <= 2, "redraws have piled up"
 
 
+def warm_up(notebook: Notebook) -> None:
+    """Notebook 07: the highest rate of a training and its warm-up; the curves follow."""
+    cell = notebook.find_cell("explore(draw_training")
+    view = View(cell)
+    view.expect("^Peak rate 0.001, warm-up 20%")
+    notebook.drag(notebook.find_slider(cell, "peak rate"), 1)
+    view.expect("^Peak rate 0.3, warm-up 20%")
+    notebook.drag(notebook.find_slider(cell, "warm up"), 0)
+    view.expect("^Peak rate 0.3, warm-up 0%")
+    notebook.photograph("warm-up-none", cell)
+
+
 def damage_images(notebook: Notebook) -> None:
     """Notebook 08: a kind of damage and its strength; images and answers follow."""
     cell = notebook.find_cell("explore(show_damage")

@@ -18,6 +18,7 @@ OPERATIONS = {
     "03": [controls.use_few_images],
     "05": [controls.upload_photos, controls.go_through_mistakes, controls.review_labels],
     "06": [controls.leaf_through_maps],
+    "07": [controls.warm_up],
     "08": [controls.damage_images],
     "09": [controls.rent_gpus],
 }
