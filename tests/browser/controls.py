@@ -223,7 +223,7 @@ def review_labels(notebook: Notebook) -> None:
 
 def upload_photos(notebook: Notebook) -> None:
     """Notebook 05: an image, and what is none."""
-    cell = notebook.find_cell("upload_image(")
+    cell = notebook.find_cell("upload_image(ask")
     view, alert = View(cell), cell.get_by_role("alert")
     status = cell.get_by_role("status")
     folder = notebook.home.parent / "uploads"
@@ -253,3 +253,14 @@ def upload_photos(notebook: Notebook) -> None:
     notebook.upload(cell, Path(image))  # after all of these it still works
     expect(status).to_have_text(re.compile(rf"^{re.escape(image.name)}, "))
     view.expect("cat|dog", new=False)
+
+
+def judge_photo(notebook: Notebook) -> None:
+    """Notebook 05: the same button, and all that is known of the answer."""
+    cell = notebook.find_cell("upload_image(judge")
+    view = View(cell)
+    view.expect("cat|dog")
+    (image, *_) = sorted(notebook.home.glob("datasets/*/**/valid/dogs/*.jpg"))
+    notebook.upload(cell, image)
+    view.expect("cat|dog")
+    notebook.photograph("judgement", cell)

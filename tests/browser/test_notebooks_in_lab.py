@@ -16,7 +16,12 @@ OPERATIONS = {
     "01": [controls.vary_images],
     "02": [controls.turn_kernel],
     "03": [controls.use_few_images],
-    "05": [controls.upload_photos, controls.go_through_mistakes, controls.review_labels],
+    "05": [
+        controls.upload_photos,
+        controls.judge_photo,
+        controls.go_through_mistakes,
+        controls.review_labels,
+    ],
     "06": [controls.leaf_through_maps],
     "07": [controls.warm_up],
     "08": [controls.damage_images],
