@@ -204,7 +204,7 @@ def review_labels(notebook: Notebook) -> None:
     notebook.photograph("labels-first", cell)
     notebook.click(cell, "Keep")
     expect(note).to_have_text(re.compile("^2 of "))
-    notebook.choose(cell, "it is", "dogs")
+    notebook.choose(cell, "it is", "dog")
     notebook.click(cell, "Change the label")
     expect(note).to_have_text(re.compile("^3 of "))
     notebook.click(cell, "Drop")
