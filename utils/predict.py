@@ -25,11 +25,11 @@ BATCH_SIZE = 32
 
 def main(arguments: list[str] | None = None) -> int:
     """Print class and probability of each image; returns 1 where nothing could be predicted."""
+    print_anything()
     parser = argparse.ArgumentParser(prog="python -m utils.predict", description=__doc__)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image or a folder")
     parser.add_argument("--run", help="custom_cnn, frozen, unfrozen …; default: the best")
     given = parser.parse_args(arguments)
-    print_anything()
     try:
         return print_predictions(find_images(given.paths), given.run)
     except CourseError as error:

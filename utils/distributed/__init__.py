@@ -30,6 +30,7 @@ PATIENCE = timedelta(hours=6)  # while the first process downloads and decodes f
 def make_parser(job: str, description: str) -> argparse.ArgumentParser:
     """The command line of a job: what it does, and the size of its batches."""
     prog = f"python -m utils.distributed.{job}"
+    print_anything()
     parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     text = "images of all processes together"
@@ -41,7 +42,6 @@ def run_job(
     work: Callable[[Settings, Accelerator, argparse.Namespace], None], given: argparse.Namespace
 ) -> None:
     """Do this process's share of `work`: the first one alone speaks, all of them report errors."""
-    print_anything()
     first = os.environ.get("RANK", "0") == "0"
     if not first:
         training.tqdm = partial(training.tqdm, disable=True)

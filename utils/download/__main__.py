@@ -36,6 +36,7 @@ def fill_mirror(settings: Settings, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Gets dataset and weights, says where; returns the exit code."""
+    print_anything()
     parser = argparse.ArgumentParser("python -m utils.download", description=__doc__)
     parser.add_argument("--profile", help="sample, photos or full")
     parser.add_argument("--data", metavar="PATH_OR_URL", help="a folder, an archive or its URL")
@@ -45,7 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
     folder = typed.pop("mirror")
     # What is typed here wins over the environment, as nothing else does.
     os.environ |= {f"COURSE_{name.upper()}": value for name, value in typed.items() if value}
-    print_anything()
     try:
         settings = load_settings()
         if folder:
