@@ -1,5 +1,6 @@
 """A notebook in JupyterLab as a learner works it: opened, run, its controls moved."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from queue import Empty
 from threading import Event, Thread
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client import BlockingKernelClient
 from patience import HANG
 from playwright.sync_api import Browser, Locator, Page, Response, expect
@@ -24,8 +26,9 @@ CONTROLS = ".jp-OutputArea :is(.noUi-handle, .jupyter-widgets select, button.jup
 BADGES = ("https://colab.research.google.com/assets/", "https://kaggle.com/static/")
 FAULTS = ("stderr", "error")
 # Answers as soon as more cells are finished than were before, or nothing more will be.
-COUNT_FINISHED = """before => {
-    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+COUNT_FINISHED = """([before, cellsToRun]) => {
+    const all = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+    const cells = all.slice(0, cellsToRun);
     const prompts = cells.map(c => c.querySelector('.jp-InputPrompt').textContent);
     const failed = document.querySelector("[data-mime-type$='jupyter.error']");
     const idle = !prompts.some(p => p.includes('*'));
@@ -39,14 +42,25 @@ END_SESSION = """async id => {
 }"""
 
 
-def strip_outputs(path: Path) -> list[str]:
-    """Empties all outputs and counts, so that what the page shows is of this run; the sources."""
+def strip_outputs(path: Path, count: int | None = None) -> None:
+    """Empties outputs of the first `count` code cells, so that what they show is of this run."""
     notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+    for cell in [cell for cell in notebook.cells if cell.cell_type == "code"][:count]:
+        cell.outputs, cell.execution_count = [], None
     nbformat.write(notebook, path)
-    return [cell.source for cell in notebook.cells]
+
+
+def count_until_last_control(sources: list[str]) -> int:
+    """How many of these cells of code there are up to the last that calls into utils.widgets."""
+    names, count = set(), 0
+    for number, source in enumerate(sources, start=1):
+        nodes = list(ast.walk(ast.parse(TransformerManager().transform_cell(source))))
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("utils.widgets"):
+                names |= {alias.asname or alias.name for alias in node.names}
+        if any(isinstance(node, ast.Name) and node.id in names for node in nodes):
+            count = number
+    return count
 
 
 class KernelListener(Thread):
@@ -239,15 +253,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def wait_until_run(page: Page) -> None:
-    """Return when the last cell has its number, or a cell has failed and the rest is given up.
+def wait_until_run(page: Page, count: int) -> None:
+    """Return when `count` cells of code have run, or one has failed and the rest is given up.
 
     It is watched for progress: any number of cells may take their time, but no one for ever.
     """
     finished = -1
     while finished != "all":
         answer = page.wait_for_function(
-            COUNT_FINISHED, arg=finished, timeout=HANG * 1000, polling=200
+            COUNT_FINISHED, arg=[finished, count], timeout=HANG * 1000, polling=200
         )
         finished = answer.json_value()["finished"]
 
@@ -268,8 +282,15 @@ class Lab:
 
     @contextmanager
     def open(self, browser: Browser, path: Path, pictures: Path) -> Iterator[Notebook]:
-        """Open a notebook below the root, run all its cells, and yield it; then end its kernel."""
-        sources = strip_outputs(path)
+        """Open a notebook below the root, run it to its last control, yield it; end its kernel.
+
+        What comes after the last control shows what is stored: nbval runs all cells anyway.
+        """
+        cells = nbformat.read(path, as_version=4).cells
+        code = [number for number, cell in enumerate(cells) if cell.cell_type == "code"]
+        count = count_until_last_control([cells[number].source for number in code])
+        strip_outputs(path, count)
+        sources = [cell.source for cell in cells]
         page = browser.new_page(viewport={"width": 1280, "height": 720})
         page.set_default_timeout(WAIT)
         elsewhere: list[str] = []
@@ -283,9 +304,12 @@ class Lab:
         try:
             page.locator(".jp-Notebook .jp-Cell").nth(len(sources) - 1).wait_for()
             kernel.wait_until_idle()
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_text("Run All Cells", exact=True).click()
-            wait_until_run(page)
+            if count:
+                page.locator(".jp-Notebook .jp-Cell").nth(code[count - 1]).click()
+                page.get_by_role("menuitem", name="Run", exact=True).click()
+                page.get_by_text("Run All Above Selected Cell", exact=True).click()
+                page.keyboard.press("Control+Enter")
+                wait_until_run(page, count)
             yield notebook
             known = (self.address, "data:", "blob:", *BADGES)
             assert [url for url in elsewhere if not url.startswith(known)] == []
