@@ -98,7 +98,7 @@ def check_3_4(has_drifted: Callable) -> str | None:
 
 @checks("3.5")
 def check_3_5(classify: Callable) -> str | None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         for mode in ("RGB", "RGBA", "L"):  # a photograph, a paint program, a scan
             image = Image.new(mode, (300, 200), 255 if mode == "L" else (255,) * len(mode))
             ImageDraw.Draw(image).ellipse((80, 40, 220, 160), fill=90 if mode == "L" else "gray")
