@@ -28,7 +28,7 @@ ifdef BACKBONE
 export COURSE_BACKBONE := $(value BACKBONE)
 endif
 
-.PHONY: help run lab check test test-browser twin lowest links downloads bench soak notebooks slides \
+.PHONY: help run lab style check test test-browser twin lowest links downloads bench soak notebooks slides \
 	site sample
 
 help:  ## list these commands
@@ -43,16 +43,17 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks \
 		--ServerApp.tornado_settings='{"websocket_max_message_size": 104857600}'
 
-check: $(DEV_TOOLS)  ## check style and what is quick to check, in less than a minute
+style: $(DEV_TOOLS)  ## check rules, format, spelling and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell
-	$(HERMETIC) $(BIN)/python -m pytest tests -m 'not slow'
+	$(BIN)/mypy
 
-test: $(DEV_TOOLS)  ## check code, modules and every notebook, offline, on the sample
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/codespell
+# Several processes, each with one thread, so that they do not wait for each other's.
+check: style  ## check style and what is quick to check, in about a minute
+	$(HERMETIC) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m 'not slow' -n auto --maxprocesses 4
+
+test: style  ## check code, modules and every notebook, offline, on the sample
 	$(HERMETIC) $(BIN)/python -m pytest tests --durations=10
 	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT INT TERM && \
 		echo '$(BIN)/python -m pytest $(NBVAL) notebooks' && \

@@ -9,6 +9,8 @@ MOST_SKIPPED = 20  # on Windows, and where root cannot drop what root may do
 
 def find_fault(config: pytest.Config) -> str:
     """What is wrong with the counts of a whole run; "" of a part (paths, -k, -m), or if nothing."""
+    if hasattr(config, "workerinput"):  # one of several processes, which the first one counts
+        return ""
     option = config.option
     if config.args != ["tests"] or option.keyword or option.markexpr or option.collectonly:
         return ""

@@ -11,7 +11,12 @@ from utils.settings import ROOT
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fails"), [(["tests"], True), (["tests", "-k", "one"], False)]
+    ("arguments", "fails"),
+    [
+        (["tests"], True),
+        (["tests", "-k", "one"], False),
+        (["tests", "-p", "xdist.plugin", "-n", "1"], True),
+    ],
 )
 def test_too_few_tests_are_a_fault(tmp_path: Path, arguments: list[str], fails: bool) -> None:
     (tmp_path / "tests").mkdir()

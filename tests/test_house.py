@@ -130,6 +130,7 @@ def test_public_functions_are_typed_described_and_short_of_parameters() -> None:
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.slow
 def test_importing_the_rooms_changes_and_prints_nothing(tmp_path: Path) -> None:
     names = [name_module(path) for path in PATHS if path.name != "__main__.py"]
     code = f"""

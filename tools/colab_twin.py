@@ -85,7 +85,7 @@ def make_environment(folder: Path, python: str) -> tuple[Path, dict[str, str]]:
     version = subprocess.run([inside, "-c", code], check=True, capture_output=True, text=True)
     pins, there = read_pins(version.stdout.strip()), list_versions(inside)
     missing = {name: pin for name, pin in pins.items() if there.get(name) != pin}
-    pip = [inside, "-m", "pip", "-q", "--disable-pip-version-check"]
+    pip = [str(inside), "-m", "pip", "-q", "--disable-pip-version-check"]
     names = [each.name for each in read_requirements()]
     if earlier := [name for name in names if name not in pins and name in there]:
         subprocess.run([*pip, "uninstall", "-y", *earlier], check=True)  # what a setup cell brought
@@ -167,6 +167,7 @@ class Twin:
                         if output.output_type == "error" or output.get("name") == "stderr":
                             raise CourseError(f"{cell.source}\nshows {output}"[:2000])
             boxes = [box for cell in code for box in find_boxes(cell.outputs)]
+            assert client.km
             page = Page(client.km.connection_file, client.widget_state)
             try:
                 files = sorted(self.content.glob("course/data/datasets/*/**/valid/dogs/*.jpg"))[:1]

@@ -124,13 +124,19 @@ def embed_images(html: str, folder: Path) -> str:
     """
 
     def embed(tag: re.Match) -> str:
-        source = re.search(r'src="([^"]*)"', tag[0])[1]
+        source = read_attribute("src", tag[0])
         if source.startswith("data:"):
             return tag[0]
         if not (folder / source).is_file():
-            return re.search(r'alt="([^"]*)"', tag[0])[1]
+            return read_attribute("alt", tag[0])
         content = base64.b64encode((folder / source).read_bytes()).decode("ascii")
         kind = mimetypes.guess_type(source)[0]
         return tag[0].replace(source, f"data:{kind};base64,{content}")
 
     return re.sub(r"<img [^>]*>", embed, html)
+
+
+def read_attribute(name: str, tag: str) -> str:
+    """An attribute of an HTML tag; "" where the tag has none of this name."""
+    found = re.search(rf'\s{name}="([^"]*)"', tag)
+    return found[1] if found else ""

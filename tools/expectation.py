@@ -24,7 +24,7 @@ def time_step(seconds: float = 1.0) -> float:
 
     model, images = CustomCNN(2), torch.rand(8, 3, 224, 224)
     model(images).sum().backward()
-    taken = []
+    taken: list[float] = []
     while sum(taken) < seconds:
         start = time.perf_counter()
         model(images).sum().backward()

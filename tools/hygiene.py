@@ -105,7 +105,11 @@ def find_imports(sources: list[str]) -> tuple[set[str], set[str]]:
     trees = [ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", text, flags=re.M)) for text in sources]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     for node in nodes:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "utils":
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.split(".")[0] == "utils"
+        ):
             for alias in node.names:
                 dotted = f"{node.module}.{alias.name}"
                 is_module = find_module(dotted)
@@ -236,7 +240,7 @@ def find_unsupported_numbers(notebook: dict, stored: str = "") -> list[str]:
     A number is shown where an output's text or alt text, or `stored`, has one that it is or that
     rounds to it. One sentence for each that is not.
     """
-    claims: list[tuple[str, list[str]]] = []  # of this section: number, where it stands
+    claims: list[tuple[str, str]] = []  # of this section: number, where it stands
     shown: list[str] = []
     faults = []
 

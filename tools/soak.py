@@ -66,7 +66,7 @@ def kill_again_and_again(
     context = multiprocessing.get_context("fork")  # what is imported here is there at once
     generator, report = random.Random(seed), Report(name)
 
-    def start(where: str) -> multiprocessing.Process:
+    def start(where: str) -> multiprocessing.process.BaseProcess:
         (folder / where).mkdir(parents=True, exist_ok=True)
         process = context.Process(target=work, args=(folder / where,))
         process.start()

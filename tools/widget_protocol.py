@@ -60,7 +60,7 @@ class Page:
 
     def read(self, box: str) -> str:
         """Everything that a box shows as text or image."""
-        controls = map(self.states.get, self.list_controls(box))
+        controls = [self.states[name] for name in self.list_controls(box)]
         return "\n".join(each["value"] for each in controls if each["_model_name"] == TEXT)
 
     def list_moves(self, control: str) -> list[tuple[dict, list[bytes]]]:

@@ -27,7 +27,7 @@ def claim_better(
     tensors [N], right or wrong for the same images in the same order, and then McNemar's exact test
     (McNemar, 1947) must find p < 0.05. Raises CourseError under CI where it is not shown.
     """
-    if isinstance(better, torch.Tensor):
+    if isinstance(better, torch.Tensor) and isinstance(worse, torch.Tensor):
         gained = int((better & ~worse).sum())
         lost = int((worse & ~better).sum())
         p_value = find_p_value(gained, lost)

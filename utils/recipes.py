@@ -46,7 +46,7 @@ def load_or_make(settings: Settings, name: str) -> nn.Module:
         make, notebook = RECIPES[name]
         run = make(settings, loaders)
         print(f"Made the network of notebook {notebook} in {run.seconds:.0f} s of training.")
-    return load_run(settings, name).to(settings.device, memory_format=torch.channels_last)
+    return load_run(settings, name).to(settings.device).to(memory_format=torch.channels_last)
 
 
 def make_custom_cnn(settings: Settings, loaders: Loaders) -> Run:
@@ -89,7 +89,7 @@ def prepare_unfrozen(
     """The best head on the backbone, both trained on from stage 3 up; `rate` is the head's."""
     model = load_backbone(settings)
     model.fc = fit_head(load_features(settings, "train"))
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
     unfreeze_from(model, "stage 3")
     keep_statistics(model)
     return model, torch.optim.Adam(group_parameters(model, rate, RATE_FACTOR))

@@ -1,5 +1,6 @@
 """Finished runs: saved, found again, and compared with intervals."""
 
+from collections.abc import Sized
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +86,7 @@ def save_run(
     `fc` alone is saved: the rest comes with the backbone.
     """
     logits, labels = test
+    assert isinstance(loaders.train.dataset, Sized)
     run = Run(
         run=name,
         dataset=find_source(settings).name,
@@ -112,8 +114,8 @@ def save_run(
     # runs lie side by side there is none.
     (folder / "run.json").unlink(missing_ok=True)
     write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
-    arrays = {"logits": logits.numpy(), "labels": labels.numpy()}
-    write_atomically(folder / "test.npz", lambda file: np.savez(file, **arrays))
+    given, true = logits.numpy(), labels.numpy()
+    write_atomically(folder / "test.npz", lambda file: np.savez(file, logits=given, labels=true))
     write_json(folder / "run.json", asdict(run))
     return run
 
@@ -158,10 +160,10 @@ def load_run(settings: Settings, name: str) -> nn.Module:
 def read_network(folder: Path, run: Run, settings: Settings) -> nn.Module:
     """The network of a run, from the folder it was read from, in eval mode on the CPU."""
     if run.run == "custom_cnn":
-        model = CustomCNN(len(run.classes))
+        model: nn.Module = CustomCNN(len(run.classes))
     else:
         model = load_backbone(settings)
-        model.fc = nn.Linear(model.fc.in_features, len(run.classes))
+        model.fc = nn.Linear(model.get_parameter("fc.weight").shape[1], len(run.classes))
     state = load_tensors(folder / "weights.pt")
     model.load_state_dict(model.state_dict() | state)
     return model.eval()

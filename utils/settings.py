@@ -1,6 +1,7 @@
 """Reads `COURSE_*` once and decides profile, dataset, backbone, device and precision."""
 
 import ctypes
+import io
 import math
 import os
 import platform
@@ -142,8 +143,9 @@ def load_settings(
 
 def print_anything() -> None:
     """A command prints ? for a letter that its terminal lacks (Windows: cp1252), and goes on."""
-    for stream in filter(lambda each: hasattr(each, "reconfigure"), (sys.stdout, sys.stderr)):
-        stream.reconfigure(errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def read_mirror() -> str | None:

@@ -110,8 +110,8 @@ def fit(
                 history[name].append(number)
             if checkpoint:
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-                state |= {"schedule": schedule.state_dict() if schedule else None}
-                write_checkpoint(checkpoint, identity, state | {"history": history})
+                more = {"schedule": schedule.state_dict() if schedule else None, "history": history}
+                write_checkpoint(checkpoint, identity, state | more)
             if on_epoch:
                 on_epoch(history)
     if stepping:

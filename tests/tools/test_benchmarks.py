@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
 # ------------------------------------------------------------------------------ the article's code
 
 
+@pytest.mark.slow
 def test_the_articles_head_learns_and_nothing_else_does(folder):
     torch.manual_seed(0)
     model = resnet18()
@@ -105,6 +106,7 @@ def test_the_articles_training_stops_at_the_target(folder):
     assert train_until(model, loader, optimizer, test, 2.0, 3)["steps"] == 3 * 4  # never reached
 
 
+@pytest.mark.slow
 def test_the_baseline_does_not_import_the_course():
     code = (
         "import sys, tools.benchmarks.article_side; print([m for m in sys.modules if m == 'utils'])"

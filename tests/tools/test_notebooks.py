@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tools.execution import embed_images
 from tools.notebooks import (
     find_core,
     find_notebooks,
@@ -274,3 +275,11 @@ def is_alive(number: int) -> bool:
     """Whether a process runs: a zombie, waiting for a busy init to bury it, does not."""
     state = subprocess.run(["ps", "-o", "state=", "-p", str(number)], stdout=subprocess.PIPE)
     return state.stdout.strip() not in (b"", b"Z")
+
+
+def test_an_image_goes_into_the_page_and_its_words_stand_for_one_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "dog.png").write_bytes(b"dog")
+    html = '<img alt="a dog" src="dog.png"> <img src="https://x.org/a" alt="a badge"> <img src=x>'
+    assert embed_images(html, tmp_path) == (
+        '<img alt="a dog" src="data:image/png;base64,ZG9n"> a badge '
+    )

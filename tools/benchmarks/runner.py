@@ -39,16 +39,18 @@ class Worker:
             cwd=ROOT,
             env=clean_environment(),
         )
+        assert self.process.stdin and self.process.stdout
+        self.requests, self.answers = self.process.stdin, self.process.stdout
         self.read()
 
     def repeat(self) -> dict:
         """Run one repetition; its measurements."""
-        self.process.stdin.write("again\n")
-        self.process.stdin.flush()
+        self.requests.write("again\n")
+        self.requests.flush()
         return json.loads(self.read())
 
     def read(self) -> str:
-        answer = self.process.stdout.readline()
+        answer = self.answers.readline()
         if not answer:
             self.errors.seek(0)
             raise RuntimeError(f"{self.side.task} failed:\n{self.errors.read()[-3000:]}")
@@ -58,13 +60,13 @@ class Worker:
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.stdin.close()
+        self.requests.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self.answers.close()
         self.errors.close()
 
 
@@ -84,7 +86,7 @@ def alternate(
     Every other round goes backwards, so that a machine that grows slower favours nobody. With
     `warm_up` each side runs once before, unmeasured.
     """
-    measured = {name: [] for name in sides}
+    measured: dict[str, list[dict]] = {name: [] for name in sides}
     with ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(side)) for name, side in sides.items()}
         if warm_up:

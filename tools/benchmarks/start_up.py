@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tools.benchmarks.runner import ROOT
 
@@ -46,7 +47,7 @@ def run_cells(arguments: list[str], home: str) -> float:
 def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
     """In the fresh process: the cells as a kernel runs them, and the figure as an image file."""
     cells = read_cells(Path(notebook))
-    names = {"display": lambda *_: None}
+    names: dict[str, Any] = {"display": lambda *_: None}
     if what == "setup":
         cells = cells[:2]
     else:

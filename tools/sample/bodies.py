@@ -230,7 +230,7 @@ def build_body(species: str, pose: str, pet: Pet, draw) -> np.ndarray:
             blobs.append(_ball((s * 0.78 * girth, -1.1, -0.3), (0.42, 0.72, 0.72), "body", **more))
             blobs.append(_ball((s * 0.88 * girth, -1.72, 0.25), (0.28, 0.2, 0.5), "paw", **more))
             leg((s * 0.42, -0.2, 0.5), (s * draw(0.3, 0.46), -1.7, 0.62), 0.3)
-        neck, tail = np.array([0, 1.55 + 0.2 * dog, 0.45]), [(0, -1.5, -1.4)]
+        neck, tail = np.array([0, 1.55 + 0.2 * dog, 0.45]), (0, -1.5, -1.4)
     elif pose == "lying":
         blobs += [
             _ball((0, 0, 0), (0.84 * girth, 0.8, 0.9), "body", **more),
@@ -239,7 +239,7 @@ def build_body(species: str, pose: str, pet: Pet, draw) -> np.ndarray:
         for s in (-1, 1):
             blobs.append(_ball((s * 0.6, -0.25, -1.9), (0.48, 0.55, 0.75), "body", **more))
             leg((s * 0.48, -0.5, 0.4), (s * draw(0.35, 0.55), -0.68, 1.5 * legs), 0.27)
-        neck, tail = np.array([0, 1.0 + 0.2 * dog, 0.75]), [(0, -0.3, -2.5)]
+        neck, tail = np.array([0, 1.0 + 0.2 * dog, 0.75]), (0, -0.3, -2.5)
     else:
         blobs += [
             _ball((0, 0, 0), (0.74 * girth, 0.84, 0.85), "body", **more),
@@ -249,11 +249,11 @@ def build_body(species: str, pose: str, pet: Pet, draw) -> np.ndarray:
         for s in (-1, 1):
             leg((s * 0.4, -0.3, 0.2), (s * 0.4, -0.8 - legs, 0.25 + draw(-0.3, 0.3)), 0.27)
             leg((s * 0.42, -0.3, -2.2), (s * 0.42, -0.8 - legs, -2.3 + draw(-0.3, 0.3)), 0.32)
-        neck, tail = np.array([0, 1.05 + 0.15 * dog, 0.85]), [(0, 0.3, -2.8)]
+        neck, tail = np.array([0, 1.05 + 0.15 * dog, 0.85]), (0, 0.3, -2.8)
     curl, rise = draw(-1.6, 1.6), draw(-0.3, 1.6)
-    tail.append(np.add(tail[0], (curl * 0.5, rise * 0.5, -0.6)))
-    tail.append(np.add(tail[1], (curl * 0.7, rise * 0.9, 0.1)))
-    blobs += _chain(tail, [0.22, 0.2, 0.13], "tail", frame=1, blend=0.1)
+    bend = np.add(tail, (curl * 0.5, rise * 0.5, -0.6))
+    tip = np.add(bend, (curl * 0.7, rise * 0.9, 0.1))
+    blobs += _chain([tail, bend, tip], [0.22, 0.2, 0.13], "tail", frame=1, blend=0.1)
     blobs += _chain([(0, 0.35, 0.0), neck + (0, -0.2, -0.2)], [0.68, 0.6], "body", **more)
     return neck
 

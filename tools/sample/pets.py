@@ -271,7 +271,9 @@ def main(arguments: list[str]) -> int:
     content = path.read_bytes()
     print(f"{path}\n{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
     with tarfile.open(path) as archive:
-        table = archive.extractfile("dogscats/collars.csv").read().decode("ascii")
+        collars_csv = archive.extractfile("dogscats/collars.csv")
+        assert collars_csv
+        table = collars_csv.read().decode("ascii")
     rows = [line.rsplit(",", 1) for line in table.splitlines()[1:]]
     counts = Counter(os.path.dirname(name) for name, _ in rows)
     collars = Counter(os.path.dirname(name) for name, collar in rows if collar == "1")

@@ -40,7 +40,7 @@ def measure_steps(settings: Settings, accelerator: Accelerator, given: argparse.
     """
     with accelerator.main_process_first():
         model = load_backbone(settings)
-    model = model.to(accelerator.device, memory_format=torch.channels_last)
+    model = model.to(accelerator.device).to(memory_format=torch.channels_last)
     unfreeze_from(model, "stage 3")
     keep_statistics(model)
     network = accelerator.prepare(model).train()
@@ -58,7 +58,7 @@ def measure_steps(settings: Settings, accelerator: Accelerator, given: argparse.
         accelerator.wait_for_everyone()  # a step is over when the slowest process is through
         return time.perf_counter() - start
 
-    seconds = {True: [], False: []}
+    seconds: dict[bool, list[float]] = {True: [], False: []}
     for step in range(WARM_UP + given.steps):
         for exchange, taken in seconds.items():
             spent = take_step(exchange)

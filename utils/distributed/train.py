@@ -9,6 +9,7 @@ that was ended goes on from its last whole epoch, with as many processes as you 
 
 import argparse
 import time
+from collections.abc import Sized
 
 import torch
 from accelerate import Accelerator
@@ -56,6 +57,7 @@ def fine_tune(settings: Settings, accelerator: Accelerator, given: argparse.Name
     checkpoint = find_folder(settings, "distributed") / "checkpoint.pt"
     with accelerator.main_process_first():  # what it puts aside the others do not find any more
         saved = training.read_checkpoint(checkpoint, identity)
+    assert isinstance(loaders.train.dataset, Sized)
     history = saved["history"] if saved else {name: [] for name in training.QUANTITIES}
     if saved:
         model.load_state_dict(saved["model"])
@@ -68,9 +70,9 @@ def fine_tune(settings: Settings, accelerator: Accelerator, given: argparse.Name
         train.set_epoch(epoch)
         torch.manual_seed(1000 * epoch + accelerator.process_index)  # of the views, each its own
         start = time.perf_counter()
-        numbers = training.train_one_epoch(network, train, optimizer)
+        own = training.train_one_epoch(network, train, optimizer)
         loss, accuracy = accelerator.reduce(
-            torch.tensor(numbers, device=accelerator.device), "mean"
+            torch.tensor(own, device=accelerator.device), "mean"
         ).tolist()
         seconds = time.perf_counter() - start
         logits, labels = gather_logits(accelerator, network, validation)

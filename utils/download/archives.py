@@ -19,7 +19,7 @@ LARGEST_GROWTH = 20
 HARMLESS_BYTES = 256 * 1024**2
 DEEPEST, LONGEST = 20, 255  # folders, bytes of a name: real datasets have four, disks no more
 WRITE_ERRORS = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
+OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 OTHERS = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"<": "a saved web page"}
 OTHERS |= {b"\x28\xb5\x2f\xfd": "a Zstandard archive", b"\xff\xd8\xff": "a single image"}
 LITTER = ("thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information")
@@ -96,7 +96,7 @@ def _unpack_zip(archive: Path, folder: Path, choose: Callable) -> None:
         for member in opened.infolist():
             is_folder = member.filename.endswith(("/", "\\")) or member.external_attr & 0x10
             name = member.filename.replace("\\", "/")  # some Windows programs write backslashes
-            tarfile.data_filter(tarfile.TarInfo(name), folder)  # by the same rules
+            tarfile.data_filter(tarfile.TarInfo(name), str(folder))  # by the same rules
             if parts := choose(name):
                 member.filename = "/".join(parts) + "/" * bool(is_folder)
                 opened.extract(member, folder)

@@ -69,19 +69,20 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
         with tempfile.TemporaryDirectory(
             "", hidden, tree.parent, ignore_cleanup_errors=True
         ) as name:
-            scratch, archive = Path(name), None
-            new, unpacked, is_ours = scratch / "tree", scratch / "unpacked", False
-            lost: list[str] = []
-            if folder is None:
-                places = files.find_places(settings, "downloads")
-                archive, is_ours = fetch_archive(source, places)
-                lost = _unpack(source, archive, unpacked, places[-1])
-            if source.counts:
-                table = _arrange(source, archive, unpacked, new)
+            scratch = Path(name)
+            new, unpacked = scratch / "tree", scratch / "unpacked"
+            kind, lost = "folder" if folder else "archive", list[str]()
+            if folder:
+                origin, is_ours = folder.path, False
             else:
-                origin = archive or folder.path
+                places = files.find_places(settings, "downloads")
+                origin, is_ours = fetch_archive(source, places)
+                lost = _unpack(source, origin, unpacked, places[-1])
+            if source.counts:
+                table = _arrange(source, origin, unpacked, new)
+            else:
                 folder = _open_inner(folder or scan(unpacked, tree), scratch, origin, lost)
-                address = f"The {'archive' if archive else 'folder'} {origin}"
+                address = f"The {kind} {origin}"
                 address += f" ({len(lost)} files of it cannot be unpacked)" if lost else ""
                 table = prepare_tree(folder, new, address, lost, settings.validation_share)
             files.write_json(new / STAMP, {"form": FORM, "made_from": made_from, "table": table})
@@ -89,7 +90,7 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
                 tree.rename(scratch / "old")
             new.rename(tree)
             if is_ours:
-                archive.unlink()  # the images are what is needed
+                origin.unlink()  # the images are what is needed
     except OSError as error:
         raise files.describe_write_error(error, tree.parent) from error
 
@@ -152,6 +153,7 @@ def _unpack(source: Source, archive: Path, folder: Path, downloads: Path) -> lis
 
 def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[str]:
     """Rename what a public archive holds to the tree, if its images are as many as published."""
+    assert source.counts is not None
     top = next(unpacked.iterdir(), unpacked)
     if (top / "validation").is_dir():
         (top / "validation").rename(top / "valid")

@@ -93,7 +93,7 @@ def _describe(start: bytes) -> str:
 def _find_turn(image: Image.Image) -> Image.Transpose | None:
     """How to set upright what its camera noted (in EXIF); damaged notes say nothing."""
     try:
-        return TURNS.get(image.getexif().get(0x0112))
+        return TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # of many kinds, see above
         return None
 

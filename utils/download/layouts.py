@@ -194,11 +194,11 @@ def _put_parts_first(folder: Folder) -> Folder:
     if not found:
         names = (re.split("[^A-Za-z]+", child.name, maxsplit=1)[-1] for child in folder.full)
         found = list(zip(names, folder.full, strict=True))
-    parts: dict[str | None, Folder] = {}
+    parts: dict[str, Folder] = {}
     for name, below in found:
-        part = None if below.full else find_part(below.name)
+        part = "" if below.full else find_part(below.name) or ""
         parts.setdefault(part, Folder(folder.path, part)).folders.append(replace(below, name=name))
-    return Folder(folder.path, folder.name, folders=[] if None in parts else [*parts.values()])
+    return Folder(folder.path, folder.name, folders=[] if "" in parts else [*parts.values()])
 
 
 def _read_parts(folder: Folder) -> Layout | None:
@@ -211,7 +211,7 @@ def _read_parts(folder: Folder) -> Layout | None:
             classes = read_classes(child) if find_part(child.name) == part else None
             names = {simplify(name) for name in classes or {}}
             is_part = len(names) > 1 if part == "train" else names & known
-            if part not in found and is_part:
+            if part not in found and classes and is_part:
                 found[part], known = (child, classes), known | names
     others = [child for child in folder.full if not find_part(child.name)]
     if "train" not in found or (len(found) == 1 and others and not found["train"][0].full):

@@ -82,13 +82,13 @@ def format_counts(counts: dict[str, dict[str, int]]) -> list[str]:
     """The images of each class and part, as the lines of a table; a note where they differ much."""
     names = list(counts["train"])
     width = max(len("all classes"), *(len(name) for name in names[:SHOWN]))
-    rows = [(name, counts["train"][name], counts["valid"][name]) for name in names[:SHOWN]]
+    rows: list[tuple[str, object, object]] = [("class", "train", "valid (the test set)")]
+    rows += [(name, counts["train"][name], counts["valid"][name]) for name in names[:SHOWN]]
     if len(names) > SHOWN:
         rows.append((f"… {len(names) - SHOWN} more", "", ""))
-    rows.append(("all classes", *(sum(part.values()) for part in counts.values())))
-    lines = [f"{'class':{width}} {'train':>7} {'valid (the test set)':>21}"]
-    lines += [f"{name:{width}} {train:>7} {valid:>21}" for name, train, valid in rows]
-    few, many = (chosen(names, key=counts["train"].get) for chosen in (min, max))
+    rows.append(("all classes", sum(counts["train"].values()), sum(counts["valid"].values())))
+    lines = [f"{name:{width}} {train:>7} {valid:>21}" for name, train, valid in rows]
+    few, many = (chosen(names, key=lambda name: counts["train"][name]) for chosen in (min, max))
     if counts["train"][few] * FEW <= counts["train"][many]:
         lines.append(
             f"Note: {counts['train'][few]} images of {few} to train on, {counts['train'][many]} of "

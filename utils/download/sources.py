@@ -43,8 +43,8 @@ class Source:
 
 SAMPLE = (str(ROOT / "data" / "dogscats-sample.tgz"),)
 PHOTOS = ("https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip",)
-FULL = ("https://s3.amazonaws.com/fast-ai-sample/dogscats.tgz",)
-FULL += ("https://files.fast.ai/data/examples/dogscats.tgz",)
+FAST_AI = "https://s3.amazonaws.com/fast-ai-sample", "https://files.fast.ai/data/examples"
+FULL = tuple(f"{place}/dogscats.tgz" for place in FAST_AI)
 SAMPLE_SHA256 = "42fd913511a7b4794a3284dbf0f938713f0c4502357d887bd1ddf23e26df7b94"
 MD5 = "3e483c8d6ef2175e9d395a6027eb92b7"
 SOURCES = {

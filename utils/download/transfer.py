@@ -98,15 +98,15 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
         # A weak ETag promises the same meaning, not the same bytes: it is no version.
         etag, start = response.headers.get("ETag", ""), 0
         version = etag if etag.startswith('"') else response.headers.get("Last-Modified")
-        total = response.headers.get("Content-Length", "")
+        length = response.headers.get("Content-Length", "")
         if status != 200:
-            span, _, total = response.headers.get("Content-Range", "").rpartition("/")
+            span, _, length = response.headers.get("Content-Range", "").rpartition("/")
             start = have if span.startswith(f"bytes {have}-") else -1
-        total = int(total) if total.isdecimal() else None
+        total = int(length) if length.isdecimal() else None
         if start and (start < 0 or (version, total) != (known["version"], known["total"] or total)):
             part.unlink(missing_ok=True)
             raise BrokenOffError("changed its file during the download")
-        if None not in (total, size) and total != size:
+        if total is not None and size is not None and total != size:
             raise AddressError(f"has a file of {total:,} bytes instead of {size:,}")
         if whole := total or size:  # photographs hardly shrink: unpacked they take as much again
             require_space(part.parent, 2 * whole - start, "downloading and unpacking it")

@@ -20,7 +20,7 @@ def download_weights(settings: Settings) -> Path:
     and is something else is put aside. Raises CourseError where they cannot be had.
     """
     if settings.backbone != "resnet101":
-        return _find_package()
+        return find_package()
     import torch
 
     address = find_address()
@@ -64,9 +64,11 @@ def _find_fault(path: Path, name: str) -> str | None:
     return None if right else f"has the wrong hash (sha256 {digest[:8]}…)"
 
 
-def _find_package() -> Path:
+def find_package() -> Path:
+    """The file with EfficientNet-Lite0's weights; CourseError where it is missing or damaged."""
     found = importlib.util.find_spec(PACKAGE.replace("-", "_"))
-    path = next((Path(found.origin).parent / "models").glob("*.pth"), None) if found else None
+    places = found.submodule_search_locations if found else None
+    path = next((file for each in places or () for file in Path(each).glob("models/*.pth")), None)
     if path is None or _find_fault(path, path.name):
         state = "damaged (their hash differs from their name)" if path else "not installed"
         raise CourseError(

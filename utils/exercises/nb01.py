@@ -144,6 +144,6 @@ def check_own_images(answer: tuple[str, Callable]) -> str | None:
     if given != right:
         return f"ImageFolder finds {right}, not {dict(given)}."
     if min(right.values()) < IMAGES_PER_CLASS:
-        few = min(right, key=right.get)
+        few = min(right, key=lambda name: right[name])
         return f"Counted right. {few} has {right[few]} of {IMAGES_PER_CLASS} images: take more."
     return None

@@ -10,7 +10,7 @@ from torch import nn
 from utils.exercises import ask, checks
 
 
-def make_map_network() -> nn.Module:
+def make_map_network() -> nn.Sequential:
     """A small network with two layers of maps: [N, 3, 16, 16] → [N, 4, 8, 8] → [N, 5, 4, 4]."""
     maps = [nn.Conv2d(3, 4, 3, 2, 1), nn.Tanh(), nn.Conv2d(4, 5, 3, 2, 1), nn.Tanh()]
     return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, TensorDataset
 
 from utils.exercises import ask, checks
 
@@ -40,8 +40,9 @@ def check_epochs(list_epochs: Callable) -> str | None:
             return f"In epoch {epoch} the processes together do not show every row once."
     if all(order == orders[0] for orders in shown for order in orders):
         return "Every epoch has the same order: the sampler has to be told which epoch it is."
+    data = TensorDataset(torch.arange(count))
     for rank, orders in enumerate(shown):
-        sampler = DistributedSampler(range(count), size, rank)
+        sampler: DistributedSampler = DistributedSampler(data, size, rank)
         for epoch, order in enumerate(orders):
             sampler.set_epoch(epoch)
             if order != list(sampler):

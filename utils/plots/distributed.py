@@ -36,7 +36,7 @@ def plot_deal(epochs: dict[str, list[list[int]]], title: str) -> Drawing:
         spoken.append(f"{name}: {', '.join(lines)}")
     axes[0, 0].set_yticks(range(len(orders)), [f"process {rank}" for rank in range(len(orders))])
     axes[0, 0].tick_params(length=0)
-    figure.get_layout_engine().set(wspace=0.1)
+    figure.set_layout_engine("constrained", wspace=0.1)
     figure.suptitle(title)
     return Drawing(figure, f"{title}. {'; '.join(spoken)}")
 

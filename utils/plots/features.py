@@ -17,7 +17,7 @@ def plot_guesses(images: Sequence, guesses: Sequence[Sequence[tuple[str, float]]
     """Each image above a bar for each of its (name, probability in 0..1), the largest first."""
     rows = max(map(len, guesses))
     figure, axes = house.make_axes(2, len(images), 9, 9 / len(images) + 0.34 * rows)
-    figure.get_layout_engine().set(h_pad=0.02, w_pad=0.04)
+    figure.set_layout_engine("constrained", h_pad=0.02, w_pad=0.04)
     spoken = []
     for number, (image, named) in enumerate(zip(images, guesses, strict=True)):
         above, below = axes[:, number]
@@ -44,7 +44,7 @@ def plot_maps(
 ) -> Drawing:
     """Images as points [N, 2], a panel for each named map, with a note of its own below it."""
     figure, axes = house.make_axes(1, len(maps), 9, 9 / len(maps) + 1)
-    groups = house.list_class_styles(labels, class_names)
+    groups = house.list_class_styles(np.asarray(labels), class_names)
     for axis, (name, points) in zip(axes[0], maps.items(), strict=True):
         for rows, style in groups:
             look = {"marker": style.marker, "color": style.colour, "label": style.label}
@@ -78,7 +78,8 @@ def draw_head_report(
     head = f"{format_percent(correct / seen)} with {images_per_class:,} image{plural} per class"
     interval = f"95 % interval {format_percent(low)} to {format_percent(high)}"
     bars = draw_level_bars({"this head": correct / seen, **levels}, (low, high))
-    parts = [f"# {head}", f"{interval}, {correct:,} of {seen:,} validation images", bars]
+    parts: list[str | Image.Image] = [f"# {head}"]
+    parts += [f"{interval}, {correct:,} of {seen:,} validation images", bars]
     names = [house.shorten(name, 30) for name in used]
     shown = [image for images in used.values() for image in images][:SHOWN_USED]
     if shown:

@@ -22,23 +22,25 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 SHOWN_CLASSES = len(COLOURS)  # more than these are "others", in grey
-STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 13,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-    "figure.dpi": 160,
-    "figure.titlesize": 13,
-    "font.size": 12,
-    "legend.fontsize": 11,
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-    "savefig.facecolor": "white",
-    "text.parse_math": False,  # a class may be called "$ale$"
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
-}
+STYLE = matplotlib.RcParams(
+    {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 13,
+        "figure.constrained_layout.h_pad": 0.08,
+        "figure.constrained_layout.w_pad": 0.08,
+        "figure.dpi": 160,
+        "figure.titlesize": 13,
+        "font.size": 12,
+        "legend.fontsize": 11,
+        "legend.frameon": False,
+        "lines.linewidth": 2,
+        "savefig.facecolor": "white",
+        "text.parse_math": False,  # a class may be called "$ale$"
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+    }
+)
 styled = matplotlib.rc_context(STYLE)  # a decorator: what a function draws is in the house style
 PERCENT = matplotlib.ticker.FuncFormatter(lambda value, _: f"{100 * value:.4g} %")
 SHOWN_WIDTH = 110  # pixels on the page for an inch of a figure, which has 160 for sharp screens
@@ -206,7 +208,7 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     """
     axis.set_ylim(axis.get_ylim())
     to_axis = axis.transData + axis.transAxes.inverted()
-    gap = 0.19 / (axis.figure.get_figheight() - 1)  # of the axis: a line of 11 pt
+    gap = 0.19 / (axis.figure.bbox.height / axis.figure.dpi - 1)  # of the axis: a line of 11 pt
     placed = sorted((to_axis.transform((x, y))[1], x, text, colour) for x, y, text, colour in ends)
     heights: list[float] = []
     for height, *_ in placed:
@@ -240,8 +242,9 @@ def draw_arrow(axis: Axes, points: Sequence[tuple[float, float]], colour: str = 
     """A line through the points with a head at the last one."""
     across, up = zip(*points[:-1], strict=True)
     axis.plot(across, up, color=colour, linewidth=1.6, solid_joinstyle="round")
-    style = {"arrowstyle": "-|>", "mutation_scale": 12, "shrinkA": 0, "shrinkB": 0}
-    axis.add_patch(FancyArrowPatch(points[-2], points[-1], color=colour, lw=1.6, **style))
+    head = FancyArrowPatch(points[-2], points[-1], arrowstyle="-|>", shrinkA=0, shrinkB=0)
+    head.set(color=colour, linewidth=1.6, mutation_scale=12)
+    axis.add_patch(head)
 
 
 def hide_axes(axis: Axes) -> None:

@@ -122,7 +122,7 @@ def write_text(text: str, width: int) -> Image.Image:
     """A text of up to three lines, `width` pixels wide; as a heading if it starts with `# `."""
     font = find_font(TEXT + 3, bold=True) if text.startswith("# ") else find_font()
     lines = wrap(text.removeprefix("# "), width, font, most=3)
-    block = Image.new("RGB", (width, 4 + len(lines) * (font.size + 6)), "white")
+    block = Image.new("RGB", (width, 4 + len(lines) * round(font.size + 6)), "white")
     ImageDraw.Draw(block).multiline_text((0, 2), "\n".join(lines), "black", font, spacing=4)
     return block
 
@@ -164,13 +164,13 @@ def plot_paired_table(
     `before` and `after` say which answers of the frozen and of the unfrozen network are right, in
     the order of `images`.
     """
-    before, after = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
+    first, then = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     wide, shown, high = SHEET // 2 - 12, 5, 160
     sheet = Image.new("RGB", (SHEET, 2 * high), "white")
     pen = ImageDraw.Draw(sheet)
     spoken = []
     for number, (old, new) in enumerate(((1, 1), (1, 0), (0, 1), (0, 0))):
-        rows = np.flatnonzero((before == old) & (after == new))
+        rows = np.flatnonzero((first == old) & (then == new))
         left, top = 4 + number % 2 * (SHEET // 2), number // 2 * high
         kind = {(1, 0): "lost: ", (0, 1): "gained: "}.get((old, new), "")
         pen.rectangle((left - 4, top, left + wide + 4, top + high - 8), outline="#999999", width=2)

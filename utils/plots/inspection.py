@@ -24,7 +24,7 @@ def show_maps(
     rows = -(-len(images) // columns)
     tall = 8.2 / (2 * columns) + 0.35 * bool(len(titles))
     figure, axes = house.make_axes(rows, 2 * columns, 9, rows * tall + 0.4 * bool(title) + 0.2)
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.04)
+    figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.04)
     for axis in axes.flat:
         axis.axis("off")
     for number, (image, heat) in enumerate(zip(images, maps, strict=True)):
@@ -85,7 +85,7 @@ def list_confusions(
     """The largest confusions of the first run as bars, each with its two classes."""
     table = np.array(next(iter(tables.values())))
     np.fill_diagonal(table, 0)
-    counts = {}
+    counts: dict[str, float] = {}
     for place in np.argsort(-table, axis=None, kind="stable")[:SHOWN_CONFUSIONS]:
         pair = divmod(int(place), len(class_names))
         if table[pair]:

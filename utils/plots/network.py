@@ -48,8 +48,8 @@ def show_products(image: object, place: tuple[int, int], grids: dict[str, np.nda
         spoken.append(f"{name}: {values}")
     total = float(np.asarray(grid).sum())
     axis.set_xlabel(f"sum = {total:.2f}", fontsize=13, weight="bold")
-    spoken = "; ".join(spoken)
-    return Drawing(figure, f"Row {row}, column {column}, row by row. {spoken}; sum {total:.2f}")
+    where = f"Row {row}, column {column}, row by row"
+    return Drawing(figure, f"{where}. {'; '.join(spoken)}; sum {total:.2f}")
 
 
 @styled

@@ -36,7 +36,7 @@ def make_control(name: str, values: object) -> ipywidgets.Widget:
         button.add_traits(value=Int(0))
         button.on_click(lambda pressed: setattr(pressed, "value", pressed.value + 1))
         return button
-    look = {"style": NAMED, "layout": WIDE}
+    look: dict[str, object] = {"style": NAMED, "layout": WIDE}
     if isinstance(values, tuple):
         low, high, start = values
         if all(isinstance(value, int) for value in values):

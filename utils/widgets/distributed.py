@@ -39,8 +39,8 @@ def explore_scaling(job: Job) -> None:
     """Sliders for the job's numbers, lists for its wires; the prediction follows them."""
 
     def draw(million_parameters, images_per_second, images_per_GPU, GPUs_per_machine, **links):
-        links = links["between_machines"], GPUs_per_machine, links["within_a_machine"]
-        job = Job(4e6 * million_parameters, images_per_second, images_per_GPU, *links)
+        wires = links["between_machines"], GPUs_per_machine, links["within_a_machine"]
+        job = Job(4e6 * million_parameters, images_per_second, images_per_GPU, *wires)
         return draw_scaling(job)
 
     explore(

@@ -35,14 +35,14 @@ def explore_few_images(
     def report(images_per_class: int, draw_again: int = 0) -> Drawing:
         rows = select_per_class(labels, images_per_class, draw_again)
         chosen = TensorDataset(features[rows], labels[rows])
-        head = fit_head(chosen) if images_per_class else start
+        head = fit_head(chosen) if images_per_class or start is None else start
         with torch.no_grad():
             confidence, answers = head(new_features).softmax(dim=1).max(dim=1)
         wrong = (answers != new_labels).nonzero().flatten()
         worst = wrong[confidence[wrong].argsort(descending=True)][:SHOWN_WRONG].tolist()
-        says = [f"says {class_names[answers[i]]}, {100 * confidence[i]:.0f} %" for i in worst]
+        says = [f"says {class_names[int(answers[i])]}, {100 * confidence[i]:.0f} %" for i in worst]
         mistakes = list(zip([images[1][row] for row in worst], says, strict=True))
-        used = {}
+        used: dict[str, Sequence] = {}
         for label, name in enumerate(class_names):
             some = rows[labels[rows] == label][: max(1, SHOWN_USED // len(class_names))]
             used[name] = [images[0][row] for row in some.tolist()]

@@ -30,8 +30,8 @@ def explore_mistakes(
         wrong = ((answers != labels) & (confidence >= lowest_confidence)).nonzero().flatten()
         rows = wrong[confidence[wrong].argsort(descending=True, stable=True)][:SHOWN].tolist()
         titles = [
-            f"{class_names[answers[row]]}, {100 * confidence[row]:.0f} %\n"
-            f"true: {class_names[labels[row]]}"
+            f"{class_names[int(answers[row])]}, {100 * confidence[row]:.0f} %\n"
+            f"true: {class_names[int(labels[row])]}"
             for row in rows
         ]
         lowest = f"{100 * lowest_confidence:.0f} %"
@@ -55,7 +55,7 @@ def review_labels(
     `probabilities` [N, classes] come from networks that did not train on the image. Returns at once
     a dict that fills with each decision: row → "keep", "drop" or the name of a class.
     """
-    rows, decisions, place = [int(row) for row in rows], {}, 0
+    rows, decisions, place = [int(row) for row in rows], dict[int, str](), 0
     icons = {"Keep": "check", "Drop": "times", "Back": "", "Skip": "", CHANGE: "pencil"}
     buttons = {name: ipywidgets.Button(description=name, icon=icon) for name, icon in icons.items()}
     new = make_control("it_is", list(class_names))
