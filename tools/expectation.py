@@ -67,11 +67,9 @@ def promise_minutes(text: str, name: str, expected: dict) -> str:
         return re.sub(r"about [^|;]{1,40} of computing on two CPU cores", promised, text)
     core = [value for stem, value in sorted(seconds.items()) if stem < "06"]
     others = [value for stem, value in seconds.items() if stem >= "06"]
-    minutes, rest = divmod(round(sum(core)), 60)
-    text = re.sub(r"took \d+ min \d+ s with", f"took {minutes} min {rest} s with", text)
-    listed = ", ".join(f"{value:.0f}" for value in core[:-1]) + f" and {core[-1]:.0f} s"
-    each = f"each elective {min(others):.0f} to {max(others):.0f} s more"
-    return re.sub(r"[\d, ]+ and \d+ s; each elective [^.]* more", f" {listed}; {each}", text)
+    promised = f"took {sum(core) / 60:.1f} minutes ({', '.join(f'{each:.0f}' for each in core)} s)"
+    each = f"; each elective {min(others):.0f} to {max(others):.0f} s more"
+    return re.sub(r"took .* s\)(.*\n.*); each elective .* more", rf"{promised}\1{each}", text)
 
 
 def read_expected() -> dict:

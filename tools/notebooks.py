@@ -182,8 +182,7 @@ def obey(given: argparse.Namespace) -> int:
         if given.measure:
             write_expected(seconds, time_step(), given.measure)
             for path in (*find_notebooks(), ROOT / "README.md"):
-                text = path.read_text(encoding="utf-8")
-                text = promise_minutes(text, path.stem, read_expected())
+                text = promise_minutes(path.read_text("utf-8"), path.stem, read_expected())
                 path.write_text(text, encoding="utf-8")
         faults = [f"{path.stem}, {fault}" for path in paths for fault in find_faults(path)]
         print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)

@@ -59,7 +59,7 @@ def test_what_is_promised_was_measured(path: Path) -> None:
     assert promise_minutes(text, path.stem, expected) == text
     other = {name: 600.0 + seconds for name, seconds in expected["notebook_seconds"].items()}
     changed = promise_minutes(text, path.stem, {"notebook_seconds": other})
-    assert changed.count("took 55 min" if path.suffix == ".md" else " minutes of computing") == 1
+    assert changed.count("took 55.7 min" if path.suffix == ".md" else " minutes of computing") == 1
 
 
 def test_minutes_in_words() -> None:
