@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -107,6 +108,7 @@ def work(folder: str, kind: str) -> Iterator[dict]:
         "features": prepare_features,
         "head": prepare_head,
         "custom CNN": prepare_custom_cnn,
+        "custom CNN, decoded": partial(prepare_custom_cnn, decoded=True),
         "fine-tuning": prepare_fine_tuning,
     }[kind]
     do = prepare(settings, folder)
@@ -131,13 +133,14 @@ def prepare_head(settings: Settings, folder: str) -> Callable:
     return lambda: train_head(features, 10)
 
 
-def prepare_custom_cnn(settings: Settings, folder: str) -> Callable:
+def prepare_custom_cnn(settings: Settings, folder: str, decoded: bool = False) -> Callable:
     """An epoch as notebook 02 trains, without the evaluation, which the article's side lacks."""
     torch.manual_seed(0)
     model = use_fast_arithmetic(CustomCNN(2), settings)
     optimizer = torch.optim.Adam(model.parameters(), lr=CUSTOM_CNN_RATE)
     loader = DataLoader(open_folder(folder, settings, augment=True), batch_size=32, shuffle=True)
-    return lambda: train_one_epoch(model, loader, optimizer)
+    batches = list(loader) if decoded else loader
+    return lambda: train_one_epoch(model, batches, optimizer)
 
 
 def prepare_fine_tuning(settings: Settings, folder: str) -> Callable:
