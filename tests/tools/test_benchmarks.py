@@ -1,6 +1,8 @@
 """The benchmarks measure what they say: a right baseline, sides that take turns, honest medians."""
 
+import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -242,6 +244,12 @@ def test_a_whole_run_of_an_idle_machine_is_published_and_no_other(tmp_path, monk
     assert "| `made` | 1 s | 5 s | **5.00** | 4.00–6.00 of 2 | ≥ 6 (missed) |" in text
     assert "- made: seconds by notebook: 01 24" in text
     assert page.fill_page(text, json.loads(page.STORED.read_text()), groups) == text
+
+
+def test_every_side_that_a_row_names_is_there():
+    for path in Path(bench.__file__).parent.glob("*.py"):
+        for module, name in re.findall(r'"(tools[\w.]+):(\w+)"', path.read_text("utf-8")):
+            assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_growth_tells_linear_from_not_linear():

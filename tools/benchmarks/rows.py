@@ -118,7 +118,7 @@ def bench_input(material: Material) -> list[dict]:
     arguments = {"folder": material.take(320)}
     sides = {
         "ours": Side("tools.benchmarks.course_side:read_images", arguments, "course"),
-        "baseline": Side("tools.benchmarks.article_side:read_images", arguments),
+        "baseline": Side("tools.benchmarks.article_side:read_pictures", arguments),
     }
     found = alternate(sides, 7)
     rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
