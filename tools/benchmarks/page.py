@@ -94,7 +94,7 @@ def describe_more(row: dict) -> list[str]:
         cells = ", ".join(f"{name[:2]} {value:.1f} s" for name, value in row["setup_cells"].items())
         lines.append(
             f"{row['name']}: {row['first']:.1f} s the first time, with nothing unpacked, decoded "
-            f"or computed; setup and import cells: {cells}"
+            f"or computed; setup cell and all imports: {cells}"
         )
     if "notebooks" in row:
         parts = ", ".join(f"{name[:2]} {value:.0f}" for name, value in row["notebooks"].items())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ def show_first_image() -> Iterator[dict]:
 
 
 def run_setup_cells() -> Iterator[dict]:
-    """Setup cell and imports of each notebook, in a fresh process each."""
+    """The setup cell and all imports of each notebook, in a fresh process each."""
     while True:
         with tempfile.TemporaryDirectory() as home:
             seconds = {path.stem: run_cells(["setup", str(path)], home) for path in NOTEBOOKS}
@@ -49,7 +50,10 @@ def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
 
     cells, shell = read_cells(Path(notebook)), InteractiveShell.instance()
     first = next((n for n, cell in enumerate(cells) if "plots.show_images" in cell), 0)
-    for cell in cells[: 2 if what == "setup" else first + 1]:
+    imports = re.findall(
+        r"^(?:from|import) [^(\n]+(?:\([^)]*\))?", "\n".join(cells[1:]), re.MULTILINE
+    )
+    for cell in [cells[0], "\n".join(imports)] if what == "setup" else cells[: first + 1]:
         result = shell.run_cell(cell)
         result.raise_error()
     if what == "image":
