@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 import time
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 EXPECTED = Path(__file__).with_name("expected_seconds.json")
 # Not all of the course is training, and no machine has the same work to do for half an hour.
 LOW, HIGH = 0.7, 1.5
+WORDS = (
+    *("half a minute", "a minute", "a minute and a half"),
+    *("two minutes", "two and a half minutes", "three minutes"),
+)
 
 
 def time_step(seconds: float = 1.0) -> float:
@@ -46,6 +51,25 @@ def describe_expectation(names: list[str], step: float, expected: dict) -> str:
         f"Expect {low} to {high} minutes here: {measured / 60:.1f} on {expected['machine']}, where "
         f"a training step takes {expected['step_seconds']:.2f} s; just now it took {step:.2f} s."
     )
+
+
+def say_minutes(seconds: float) -> str:
+    """To half a minute, in words up to three minutes."""
+    halves = max(1, round(seconds / 30))
+    return WORDS[halves - 1] if halves <= len(WORDS) else f"{round(seconds / 60)} minutes"
+
+
+def promise_minutes(text: str, name: str, expected: dict) -> str:
+    """The text of the notebook `name`, or of README, with the minutes that were measured."""
+    seconds = expected["notebook_seconds"]
+    if name in seconds:
+        promised = f"about {say_minutes(seconds[name])} of computing on two CPU cores"
+        return re.sub(r"about [^|;]{1,40} of computing on two CPU cores", promised, text)
+    core = [value for stem, value in sorted(seconds.items()) if stem < "06"]
+    others = [value for stem, value in seconds.items() if stem >= "06"]
+    promised = f"took {sum(core) / 60:.1f} minutes ({', '.join(f'{each:.0f}' for each in core)} s)"
+    each = f"; each elective {min(others):.0f} to {max(others):.0f} s more"
+    return re.sub(r"took .* s\)(.*\n.*); each elective .* more", rf"{promised}\1{each}", text)
 
 
 def read_expected() -> dict:

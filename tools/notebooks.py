@@ -23,7 +23,13 @@ from nbformat import NotebookNode
 
 from tools.cleaning import clean_notebook, read_notebook
 from tools.execution import execute_notebook, save_executed
-from tools.expectation import describe_expectation, read_expected, time_step, write_expected
+from tools.expectation import (
+    describe_expectation,
+    promise_minutes,
+    read_expected,
+    time_step,
+    write_expected,
+)
 from tools.hygiene import find_faults, find_output_faults
 from tools.setup_cell import set_repository, write_setup_cell
 from utils.download.sources import SOURCES, find_source
@@ -175,6 +181,9 @@ def obey(given: argparse.Namespace) -> int:
         seconds = update_notebooks(paths)
         if given.measure:
             write_expected(seconds, time_step(), given.measure)
+            for path in (*find_notebooks(), ROOT / "README.md"):
+                text = promise_minutes(path.read_text("utf-8"), path.stem, read_expected())
+                path.write_text(text, encoding="utf-8")
         faults = [f"{path.stem}, {fault}" for path in paths for fault in find_faults(path)]
         print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
         return 1 if faults else 0

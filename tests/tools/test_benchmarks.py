@@ -1,6 +1,8 @@
 """The benchmarks measure what they say: a right baseline, sides that take turns, honest medians."""
 
+import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +15,9 @@ from torch import nn
 from torchvision.models import resnet18
 
 from tools.benchmarks import __main__ as bench
-from tools.benchmarks import article, course_side, growth
-from tools.benchmarks.article_side import build_lite0, train_until
+from tools.benchmarks import article, course_side, growth, machine, page, start_up
+from tools.benchmarks.article_side import build_lite0, find_quick_precisions, train_until
+from tools.benchmarks.extraction import count_operations
 from tools.benchmarks.runner import (
     ROOT,
     Side,
@@ -175,8 +178,10 @@ def test_the_json_has_the_form_that_was_agreed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "ROWS", {"made": lambda material: [made]})
     assert bench.main([]) == 0
     rows = json.loads((tmp_path / "bench.json").read_text())
-    assert rows == [made]
+    assert made.items() <= rows[0].items() and len(rows) == 1
     assert list(rows[0])[:5] == ["name", "ours", "baseline", "ratio", "unit"]
+    about = {"processor", "flags", "versions", "inputs", "others", "busy"}
+    assert about <= set(rows[0])
     assert "made" in capsys.readouterr().out
 
 
@@ -188,6 +193,65 @@ def test_an_unknown_name_is_told(capsys):
 def test_every_name_of_the_contract_is_measured():
     names = {"frozen_10_epochs", "feature_extraction", "custom_cnn_epoch", "input_pipeline"}
     assert names | {"second_run", "time_to_98", "start_up"} <= set(bench.ROWS)
+    assert list(bench.ROWS)[-1] == "core_on_sample"  # the longest
+
+
+@pytest.mark.parametrize(("own", "busy"), [(3.9, False), (2.0, True)])
+def test_what_others_take_makes_a_row_busy(monkeypatch, own: float, busy: bool):
+    """Ten seconds of two cores, four of them at work."""
+    clocks = iter([(0.0, 100.0, 50.0), (10.0, 104.0, 50.0 + own)])
+    monkeypatch.setattr(machine, "read_clocks", lambda: next(clocks))
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(machine, "BUSY", 0.09)
+    with machine.watch_others() as found:
+        pass
+    assert found["others"] == pytest.approx((4.0 - own) / 20)
+    assert found["busy"] == busy
+
+
+def test_our_own_ended_processes_are_not_others():
+    before = machine.read_clocks()
+    subprocess.run([sys.executable, "-c", "sum(range(3_000_000))"], check=True)
+    after = machine.read_clocks()
+    assert after[2] > before[2]
+    assert after[1] - before[1] > 0.5 * (after[2] - before[2])  # clocks tick a hundredth apart
+
+
+# ----------------------------------------------------------------------------------------- the page
+
+
+def test_the_page_shows_the_stored_run():
+    text, rows = page.PAGE.read_text("utf-8"), json.loads(page.STORED.read_text("utf-8"))
+    assert page.fill_page(text, rows, bench.ROWS) == text
+    assert not page.find_busy(rows)
+
+
+def test_a_whole_run_of_an_idle_machine_is_published_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    monkeypatch.setattr(page, "STORED", tmp_path / "stored.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    page.PAGE.write_text(f"before\n{page.BEGIN}made before\n{page.END}after\n")
+    about = machine.describe_machine() | {"inputs": "0123", "load": 0.1, "others": 0.3}
+    made = make_row("made", [1.0, 1.0], [4.0, 6.0], "s", 6, notebooks={"01_data": 24.0}) | about
+    measured, groups = tmp_path / "bench.json", {"made": course_side.work}
+    for rows, missing in (([], "missing are made"), ([made | {"busy": True}], "made \\(30%\\)")):
+        measured.write_text(json.dumps(rows))
+        with pytest.raises(SystemExit, match=missing):
+            page.publish(measured, groups)
+    assert not page.STORED.exists()
+    measured.write_text(json.dumps([made | {"busy": False}]))
+    page.publish(measured, groups)
+    text = page.PAGE.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "made before" not in text
+    assert "| `made` | 1 s | 5 s | **5.00** | 4.00–6.00 of 2 | ≥ 6 (missed) |" in text
+    assert "- made: seconds by notebook: 01 24" in text
+    assert page.fill_page(text, json.loads(page.STORED.read_text()), groups) == text
+
+
+def test_every_side_that_a_row_names_is_there():
+    for path in Path(bench.__file__).parent.glob("*.py"):
+        for module, name in re.findall(r'"(tools[\w.]+):(\w+)"', path.read_text("utf-8")):
+            assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_growth_tells_linear_from_not_linear():
@@ -197,6 +261,31 @@ def test_growth_tells_linear_from_not_linear():
     assert fit["full"] == pytest.approx(230.2, rel=1e-6)
     bent = [{"images": n, "seconds": 1e-5 * n**1.5} for n in growth.SIZES]
     assert not growth.fit_growth(bent)["linear"]
+
+
+def test_operations_are_those_of_the_layers():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, stride=3, bias=False), nn.Flatten())
+    forward = 2 * 74 * 74 * 4 * 3 * 9
+    assert count_operations(model) == forward
+    assert count_operations(model, training=True) == 2 * forward  # images need no gradient
+
+
+def test_an_emulated_precision_is_not_measured():
+    for bfloat16, found in ((0.0005, 2), (0.05, 1)):
+        seconds = {torch.float32: 0.001, torch.bfloat16: bfloat16}
+        assert len(find_quick_precisions(lambda kind, size, of=seconds: of[kind])) == found
+
+
+@pytest.mark.slow
+def test_cells_run_as_a_kernel_runs_them(tmp_path):
+    """Lines with ! and %, and a last line of several lines whose value is the first image."""
+    cells = ["if False:\n    !git clone it\n    %pip install it", "class D:\n    save = print"]
+    cells.append("plots = None\n(D() if plots is None else\n plots.show_images())")
+    notebook = tmp_path / "01.ipynb"
+    content = [{"cell_type": "code", "source": cell} for cell in cells]
+    notebook.write_text(json.dumps({"cells": content}))
+    for what in ("setup", "image"):
+        assert start_up.run_cells([what, str(notebook)], str(tmp_path)) > 0
 
 
 @pytest.mark.slow

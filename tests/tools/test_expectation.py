@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from tools import expectation
-from tools.expectation import describe_expectation, read_expected, time_step, write_expected
+from tools.expectation import (
+    describe_expectation,
+    promise_minutes,
+    read_expected,
+    say_minutes,
+    time_step,
+    write_expected,
+)
+from tools.notebooks import find_notebooks
+from utils.settings import ROOT
 
 EXPECTED = {"machine": "a laptop", "step_seconds": 0.5, "notebook_seconds": {"01": 60, "02": 180}}
 
@@ -42,3 +51,19 @@ def test_seconds_of_one_machine_are_kept_together(
     assert read_expected() == kept | {"notebook_seconds": {"01": 60, "02": 100.0}}
     write_expected({"01": 5}, 0.1, "a server")
     assert read_expected()["notebook_seconds"] == {"01": 5}
+
+
+@pytest.mark.parametrize("path", [*find_notebooks(), ROOT / "README.md"], ids=lambda p: p.stem)
+def test_what_is_promised_was_measured(path: Path) -> None:
+    text, expected = path.read_text("utf-8"), read_expected()
+    assert promise_minutes(text, path.stem, expected) == text
+    other = {name: 600.0 + seconds for name, seconds in expected["notebook_seconds"].items()}
+    changed = promise_minutes(text, path.stem, {"notebook_seconds": other})
+    assert changed.count("took 55.7 min" if path.suffix == ".md" else " minutes of computing") == 1
+
+
+def test_minutes_in_words() -> None:
+    assert [say_minutes(s) for s in (3, 32, 50, 100, 127, 600)] == [
+        *("half a minute", "half a minute", "a minute", "a minute and a half"),
+        *("two minutes", "10 minutes"),
+    ]

@@ -18,12 +18,17 @@ from utils.data import DecodedOnce
 from utils.features import extract_features
 
 
-def count_operations(model: nn.Module, size: int) -> int:
-    """Floating-point operations of one image; a multiplication with its addition is two."""
+def count_operations(model: nn.Module, training: bool = False) -> int:
+    """Floating-point operations of an image of 224 × 224; a product with its addition is two.
+
+    `training`: those of the backward pass as well.
+    """
     with torch.device("meta"):
-        image = torch.empty(1, 3, size, size)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.to("meta")(image)
+        image = torch.empty(1, 3, 224, 224)
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(training):
+        outputs = model.to("meta")(image)
+        if training:
+            outputs.sum().backward()
     return counter.get_total_flops()
 
 
@@ -35,7 +40,7 @@ def extract_resnet101(folder: str) -> Iterator[dict]:
     """GFLOP/s of `extract_features` on decoded images."""
     settings = choose_settings("resnet101")
     body = load_body(settings)
-    operations = count_operations(resnet101().eval(), 224)
+    operations = count_operations(resnet101().eval())
     with tempfile.TemporaryDirectory() as home:
         images = open_decoded(folder, settings, home)
         loader = DataLoader(images, batch_size=16)

@@ -1,5 +1,6 @@
 """The images both sides of a comparison are given, as folders that `ImageFolder` reads."""
 
+import hashlib
 import os
 import shutil
 from contextlib import redirect_stderr, redirect_stdout
@@ -11,6 +12,7 @@ from tools.benchmarks.runner import ROOT
 from utils.download import download
 from utils.settings import load_settings
 
+DRAWINGS = ROOT / "data" / "dogscats-sample.tgz"
 PHOTOS = ROOT.parent / "shared" / "photos" / "dogscats-photos.tgz"
 
 
@@ -36,6 +38,14 @@ class Material:
                 for number in range(count // 2):
                     shutil.copy(files[number % len(files)], folder / name / f"{number:05d}.jpg")
         return str(folder)
+
+
+def hash_inputs() -> str:
+    """The beginning of the SHA-256 of the drawings' archive, and of the photographs' if there."""
+    found = hashlib.sha256()
+    for path in filter(Path.is_file, (DRAWINGS, PHOTOS)):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def prepare_material(home: Path) -> Material:

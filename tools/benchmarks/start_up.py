@@ -2,13 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tools.benchmarks.runner import ROOT
 
@@ -29,7 +29,7 @@ def show_first_image() -> Iterator[dict]:
 
 
 def run_setup_cells() -> Iterator[dict]:
-    """Setup cell and imports of each notebook, in a fresh process each."""
+    """The setup cell and all imports of each notebook, in a fresh process each."""
     while True:
         with tempfile.TemporaryDirectory() as home:
             seconds = {path.stem: run_cells(["setup", str(path)], home) for path in NOTEBOOKS}
@@ -38,7 +38,7 @@ def run_setup_cells() -> Iterator[dict]:
 
 def run_cells(arguments: list[str], home: str) -> float:
     command = [sys.executable, "-m", "tools.benchmarks.start_up", *arguments]
-    environment = os.environ | {"COURSE_HOME": home}
+    environment = os.environ | {"COURSE_HOME": home, "IPYTHONDIR": home}
     start = time.perf_counter()
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
@@ -46,19 +46,18 @@ def run_cells(arguments: list[str], home: str) -> float:
 
 def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
     """In the fresh process: the cells as a kernel runs them, and the figure as an image file."""
-    cells = read_cells(Path(notebook))
-    names: dict[str, Any] = {"display": lambda *_: None}
-    if what == "setup":
-        cells = cells[:2]
-    else:
-        number = next(n for n, cell in enumerate(cells) if "plots.show_images" in cell)
-        *lines, last = cells[number].strip().splitlines()
-        assert last.startswith("plots."), "the first image is its cell's last line"
-        cells = [*cells[:number], "\n".join([*lines, f"figure = {last}"])]
-    for cell in cells:
-        exec(compile(cell, notebook, "exec"), names)
+    from IPython.core.interactiveshell import InteractiveShell
+
+    cells, shell = read_cells(Path(notebook)), InteractiveShell.instance()
+    first = next((n for n, cell in enumerate(cells) if "plots.show_images" in cell), 0)
+    imports = re.findall(
+        r"^(?:from|import) [^(\n]+(?:\([^)]*\))?", "\n".join(cells[1:]), re.MULTILINE
+    )
+    for cell in [cells[0], "\n".join(imports)] if what == "setup" else cells[: first + 1]:
+        result = shell.run_cell(cell)
+        result.raise_error()
     if what == "image":
-        names["figure"].save()
+        result.result.save()
 
 
 if __name__ == "__main__":
