@@ -76,23 +76,28 @@ def read_features(path: Path, rows: int) -> TensorDataset | None:
     return TensorDataset(torch.from_numpy(features), torch.from_numpy(labels))
 
 
-def fit_head(features: TensorDataset, weight_decay: float = 1e-3) -> nn.Linear:
+def fit_head(
+    features: TensorDataset, weight_decay: float = 1e-3, start: nn.Linear | None = None
+) -> nn.Linear:
     """The best linear head for these features: logistic regression, solved with L-BFGS.
 
     The loss of a linear layer is convex, so there is one best head, and no epochs, learning rate or
-    seed to choose. `weight_decay` keeps it finite where the classes can be separated without error.
+    seed to choose. `weight_decay` pulls its weights towards those of `start`, or else towards zero.
     (Not scikit-learn's: beside PyTorch's threads its solver stalls now and then for half a second.)
     """
     values, labels = features.tensors
     head = nn.Linear(values.shape[1], int(labels.max()) + 1)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
+    for parameter in head.parameters():
+        nn.init.zeros_(parameter)
+    if start is not None:
+        head.load_state_dict(start.state_dict())
+    centre = head.weight.detach().clone()
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def compute_loss() -> torch.Tensor:
         optimizer.zero_grad()
         loss = F.cross_entropy(head(values), labels)
-        loss = loss + weight_decay / 2 * head.weight.square().sum()
+        loss = loss + weight_decay / 2 * (head.weight - centre).square().sum()
         loss.backward()
         return loss
 

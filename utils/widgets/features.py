@@ -27,7 +27,8 @@ def explore_few_images(
     """A slider for the images per class, and a button for others; a new head each time.
 
     The head is fitted to the training features drawn and judged on all validation features;
-    `images` belong to both, in their order. With a head to `start` from, the slider begins at 0.
+    `images` belong to both, in their order. With a head to `start` from, each is held near it, and
+    the slider begins at 0.
     """
     (features, labels), (new_features, new_labels) = train.tensors, validation.tensors
 
