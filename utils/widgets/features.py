@@ -40,7 +40,7 @@ def explore_few_images(
             confidence, answers = head(new_features).softmax(dim=1).max(dim=1)
         wrong = (answers != new_labels).nonzero().flatten()
         worst = wrong[confidence[wrong].argsort(descending=True)][:SHOWN_WRONG].tolist()
-        says = [f"says {class_names[answers[i]]}, {100 * confidence[i]:.0f} %" for i in worst]
+        says = [f"says\u00a0{class_names[answers[i]]}, {100 * confidence[i]:.0f} %" for i in worst]
         mistakes = list(zip([images[1][row] for row in worst], says, strict=True))
         used = {}
         for label, name in enumerate(class_names):
