@@ -110,6 +110,7 @@ def test_room_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ):
         files.require_space(tmp_path, 3_500_000_000, "this")
     assert files.format_bytes(12) == "12 bytes" and files.format_bytes(3400) == "3.4 kB"
+    assert files.count(1, "file") == "1 file" and files.count(2000, "file") == "2,000 files"
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tools.notebooks import write_results
 from utils import runs as runs_room
 from utils.claims import find_interval
 from utils.data import make_loaders
@@ -21,7 +22,6 @@ from utils.runs import (
     load_run,
     load_run_test,
     save_run,
-    write_results,
 )
 from utils.settings import CourseError, load_settings
 

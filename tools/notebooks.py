@@ -33,11 +33,15 @@ from tools.expectation import (
 from tools.hygiene import find_faults, find_output_faults
 from tools.setup_cell import set_repository, write_setup_cell
 from utils.download.sources import SOURCES, find_source
+from utils.files import write_json
 from utils.settings import ROOT, CourseError, load_settings, print_anything
 
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "_build" / "run"
 CORE = ("01", "02", "03", "04", "05")
+RESULTS = (  # what `results.json` holds of each run
+    "run dataset backbone test_accuracy interval n_test n_train epochs seconds trainable_parameters"
+).split()
 CELL_SECONDS = 1800  # on the sample no cell takes a tenth of this: whatever reaches it hangs
 
 
@@ -96,12 +100,17 @@ def run_course(paths: list[Path]) -> None:
     print()
     shutil.rmtree(BUILD, ignore_errors=True)  # no page or figure of an earlier run beside new ones
     run_notebooks(paths, BUILD, CELL_SECONDS if on_sample else None)
-    from utils.runs import collect_results, format_comparison, write_results
+    from utils.runs import collect_results, format_comparison
 
     rows = collect_results(settings)
     write_results(rows, BUILD / "results.json")
     print(f"\n{format_comparison(rows)}\n")
     print(f"The executed notebooks, to read, and results.json: {BUILD.relative_to(ROOT)}/")
+
+
+def write_results(runs: list, path: Path) -> None:
+    """The compared `utils.runs.Run`s as JSON: a row for each."""
+    write_json(path, [{name: getattr(run, name) for name in RESULTS} for run in runs])
 
 
 def write_foot(notebook: NotebookNode) -> None:

@@ -115,6 +115,11 @@ def format_bytes(number: int) -> str:
     return f"{number} bytes"
 
 
+def count(number: int, noun: str) -> str:
+    """1 file, 2,000 files."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def require_space(folder: Path, needed: int, purpose: str) -> None:
     """Raise CourseError if `folder`'s disk has fewer than `needed` bytes free."""
     free = shutil.disk_usage(folder).free

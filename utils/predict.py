@@ -59,8 +59,7 @@ def find_images(paths: list[Path]) -> dict[Path, str]:
         if not inside:
             print(path, "has no images in it." if folder else "does not exist.", file=sys.stderr)
         for file in inside:
-            above = file.relative_to(path).parts[:-1]
-            found[file] = above[0] if above else ""
+            found[file] = next(iter(file.relative_to(path).parts[:-1]), "")
     return found
 
 

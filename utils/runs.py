@@ -34,11 +34,6 @@ RUNS = {  # in the order of the course; colours of Okabe and Ito (2008)
 }
 
 
-RESULTS = (  # what `results.json` holds of each run
-    "run dataset backbone test_accuracy interval n_test n_train epochs seconds trainable_parameters"
-).split()
-
-
 @dataclass(frozen=True)
 class Run:
     """One training that was finished and tested once."""
@@ -203,8 +198,3 @@ def format_comparison(runs: list[Run]) -> str:
             f"{run.epochs:>6} {run.seconds:>7.1f} {run.trainable_parameters:>10,}"
         )
     return "\n".join(lines)
-
-
-def write_results(runs: list[Run], path: Path) -> None:
-    """The same as JSON: a row for each run."""
-    write_json(path, [{name: getattr(run, name) for name in RESULTS} for run in runs])

@@ -122,7 +122,7 @@ LAYOUTS = {
         place({"train": 5, "validation": 3, "test": 2}), count(8, 2), "validation → train"
     ),
     "a test without classes": (
-        USUAL | draw("test/{}.png", 4), count(5, 3), "ignored   test (4 images): no classes"
+        USUAL | draw("test/{}.png", 4), count(5, 3), "ignored   test (4 images): not taken for"
     ),
     "a test of one unknown": (
         USUAL | draw("test/unknown/{}.png", 4), count(5, 3), "ignored   test (4 images)"
@@ -140,6 +140,39 @@ LAYOUTS = {
     ),
     "class called test": (
         draw("control/{}.png", 5) | draw("test/{}.png", 5), count(4, 1, ("control", "test")), "c"
+    ),
+    "classes called nearly like parts": (
+        place({"p": 5}, ("bus_stop", "test_tube", "toy_train", "train_station")),
+        count(4, 1, ("bus_stop", "test_tube", "toy_train", "train_station")),
+        "the folders of p → classes",
+    ),
+    "only such classes": (
+        place({"p": 5}, ("train_station", "train_track")),
+        count(4, 1, ("train_station", "train_track")),
+        "the folders of p → classes",
+    ),
+    "a letter for each class": (
+        place({".": 5}, ("trainA", "trainB")) | place({".": 3}, ("testA", "testB")),
+        count(5, 3, ("A", "B")),
+        "test → valid",
+    ),
+    "parts by themselves, as a cloud drive packs them": (
+        place({"Train-20230101T120000Z-001/Train": 5, "Test-20230101T120000Z-001/Test": 3}),
+        count(5, 3),
+        "Test-20230101T120000Z-001 → valid",
+    ),
+    "a second train part": (
+        place({"train": 5, "train_extra": 4, "test": 3}),
+        count(5, 3),
+        "ignored   train_extra (8 images): not taken for a part or a class",
+    ),
+    "names of several lines": (
+        place({"p": 5}, ("a\nb", "c")), count(4, 1, ("a\nb", "c")), "\na b "
+    ),
+    "flat, numbers first": (
+        {f"{n:03}_{k}.png": make_image(f"{n}{k}") for n in range(5) for k in ("cat", "dog")},
+        count(4, 1, ("cat", "dog")),
+        "the beginnings of the file names → classes",
     ),
     "flat": (
         FLAT | UNLABELLED, count((8, 4), (2, 1), ("cat", "dog")), "ignored   test1 (4 images)"
@@ -271,7 +304,7 @@ UNCLEAR = {
     "'owls' of .* has 0 images to train on and 1 to test on": USUAL | draw("valid/owls/{}.png", 1),
     "'owls' of .* has 5 images to train on and 0 to test": USUAL | draw("train/owls/{}.png", 5),
     "'owls' of .* has 0 images to train on and 0 ": USUAL | {"train/owls/a.txt": b"x"},
-    "'owls' of .* has 1 images to train on and 3 ": USUAL
+    "'owls' of .* has 1 image to train on and 3 ": USUAL
     | draw("train/owls/{}.png", 1)
     | draw("valid/owls/{}.png", 3),
     "'owls' .* has 1 .* and 1 to test on: put at least 2 and 1": place({"p": 5})
@@ -401,6 +434,8 @@ KINDS = {
     "jpeg2000.jp2": (save(RED, "JPEG2000"), 85),
     "jpeg2000.jpg": (save(RED, "JPEG2000"), 85),
     "line.png": (save(Image.new("RGB", (40_000, 2), "red"), "PNG"), 85),
+    "animated.png": (save(RED, "PNG", save_all=True, append_images=[RED.rotate(9)]), 85),
+    "pages.tif": (save(RED, "TIFF", save_all=True, append_images=[GREY.convert("RGB")]), 85),
     "webp.jpg": (save(RED, "WEBP"), 85),
     "no_ending": (save(RED, "PNG"), 85),
     "photo.jpg_large": (save(RED, "JPEG"), 85),
@@ -422,13 +457,22 @@ def test_every_kind_of_file_is_read_or_named(name: str, prepare) -> None:
     content, expected = KINDS[name]
     counts, printed, tree = prepare(USUAL | {f"train/cats/{name}": content})
     if isinstance(expected, str):
-        assert counts == count(5, 3) and "left out  1 files" in printed
+        assert counts == count(5, 3) and "left out  1 file" in printed
         assert re.search(f"  train/cats/{re.escape(name)} .*{expected}", printed)
         return
     assert counts == count((6, 5), 3) and "left out" not in printed
     (new,) = set(list_files(tree)) - set(USUAL) - {".complete.json"}
     with Image.open(tree / new) as image:  # as plain ImageFolder does
         assert abs(np.asarray(image.convert("RGB")).mean() - expected) < 2
+
+
+def pack_with_password(files: dict[str, bytes]) -> bytes:
+    """A zip that says of each of its members that it is encrypted."""
+    packed = bytearray(pack_zip(files))
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(mark, bytes(packed)):
+            packed[found.start() + flags] |= 1
+    return bytes(packed)
 
 
 def pack_links(files: dict[str, bytes]) -> bytes:
@@ -444,7 +488,7 @@ def pack_links(files: dict[str, bytes]) -> bytes:
 FIRST = "train/cats/0.png"
 LONG = {f"train/cats/{'n' * 300}.png": b"x"}
 ARCHIVES = {
-    "links": (pack_links, USUAL, count((6, 5), 3), "left out  1 files:\n  train/cats/link1.png in"),
+    "links": (pack_links, USUAL, count((6, 5), 3), "left out  1 file:\n  train/cats/link1.png in"),
     "long names": (pack_zip, USUAL | LONG, count(5, 3), "n in the archive is a link, or too long"),
     "zip in a tar": (pack_tar, {"a/all.zip": pack_zip(USUAL)}, count(5, 3), "dataset"),
     "tars in a zip": (
@@ -458,11 +502,16 @@ ARCHIVES = {
         pack_zip, place({"p": 5}, ("Cat", "cat", "dog")), count((8, 4), (2, 1), ("Cat", "dog")),
         "cat and Cat → one class",
     ),
+    "three deep": (
+        pack_zip, {"a.zip": pack_zip({"b.zip": pack_zip({"c.zip": pack_zip(USUAL)})})},
+        count(5, 3), "dataset",
+    ),
+    "password": (pack_with_password, USUAL, None, "it has a password.: set COURSE_DATA"),
     "seven zip": (lambda _: b"7z\xbc\xaf\x27\x1c", {}, None, "it is a 7z archive"),
     "new": (lambda _: b"\x28\xb5\x2f\xfd" + bytes(99), {}, None, "it is a Zstandard archive"),
     "image": (lambda _: save(RED, "JPEG"), {}, None, "it is a single image"),
     "json": (lambda _: b'{"error": 1}', {}, None, "does not begin like a .zip, .tar, .tar.gz"),
-    "no name fits": (pack_zip, LONG, None, "1 files of it cannot be unpacked. is in .*no images"),
+    "no name fits": (pack_zip, LONG, None, "1 file of it cannot be unpacked. is in .*no images"),
 }  # fmt: skip
 
 
@@ -533,7 +582,7 @@ def test_any_layout_names_and_kinds(classes, names, nesting, extras, form) -> No
     if not extras or form == "flat":
         assert found["train"] == expected
     assert sum(sum(part.values()) for part in found.values()) == len(files) - bad
-    assert (f"left out  {bad} files" in printed.getvalue()) == bool(bad)
+    assert (f"left out  {bad} file" in printed.getvalue()) == bool(bad)
 
 
 def test_a_class_of_nothing_but_gifs(prepare) -> None:

@@ -146,7 +146,7 @@ def test_what_a_mark_says_the_description_says() -> None:
     assert drawn.description == "Images (2): cats 60 % (wrong), dogs 70 %"
     many = plots.show_images([IMAGE] * 30, ["cats", "dogs", "dogs"] * 10)
     assert many.description == "Images (30): 20 dogs, 10 cats"
-    assert plots.show_images([]).figure.size[0] > 0
+    assert plots.show_images([], title="Mistakes").figure.size[1] < 60  # "Mistakes: none"
 
 
 def test_every_form_of_an_image_is_shown(tmp_path) -> None:
@@ -167,6 +167,24 @@ def test_captions_fit_their_tile() -> None:
     assert lines[-1].endswith("…") and images.wrap("", 120, font) == []
 
 
+def test_what_follows_a_long_name_is_still_there() -> None:
+    font = images.find_font()
+    lines = images.wrap("✔\u00a0a_very_long_name_of_a_class, 99 %", 120, font)
+    assert lines[0].endswith("…") and lines[1] == "99\u00a0%"
+    assert images.wrap("cat, 9 %\ntrue: a_very_long_name_of_it", 120, font)[1].startswith(
+        "true: a_"
+    )
+
+
+def test_letters_that_the_font_lacks_are_numbers_and_said_once(capsys) -> None:
+    house.say_once.cache_clear()
+    for name in ("猫", "犬 and 猫", "\udcff"):
+        house.shorten(name)
+    assert house.shorten("猫 été ✔") == "U+732B été ✔"
+    assert images.wrap("猫 60 %", 240, images.find_font()) == ["U+732B 60\u00a0%"]
+    assert capsys.readouterr().out.count("\n") == 1
+
+
 def read_ticks(axis) -> list[str]:
     axis.figure.canvas.draw()
     labels = axis.get_majorticklabels() + axis.get_minorticklabels()
@@ -182,6 +200,13 @@ def test_log_scales_are_written_plainly() -> None:
     ticks = read_ticks(long.figure.axes[0].yaxis)
     # Every second power of ten; which of them, matplotlib's versions decide differently.
     assert {"1,000", "10,000"} & set(ticks) and not any("e" in text for text in ticks)
+
+
+def test_few_things_are_counted_in_whole_numbers() -> None:
+    one = {name: values[:1] for name, values in HISTORY.items()}
+    for drawn in (plots.plot_history({"": one}), plots.plot_bars({"a": 1, "b": 2}, "images")):
+        ticks = read_ticks(drawn.figure.axes[0].xaxis)
+        assert ticks and all(float(text).is_integer() for text in ticks)
 
 
 def test_epochs_are_whole_numbers_and_shares_are_not_rounded() -> None:

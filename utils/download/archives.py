@@ -5,7 +5,6 @@ import errno
 import gzip
 import lzma
 import os
-import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -22,6 +21,7 @@ WRITE_ERRORS = DISK_FULL | {errno.EACCES, errno.EPERM, errno.EROFS}
 OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 OTHERS = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"<": "a saved web page"}
 OTHERS |= {b"\x28\xb5\x2f\xfd": "a Zstandard archive", b"\xff\xd8\xff": "a single image"}
+ARCHIVES = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 LITTER = ("thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "system volume information")
 
 
@@ -32,11 +32,6 @@ class DamagedError(CourseError):
 def is_hidden(name: str) -> bool:
     """Whether a program, and no person, made a file or folder of this name."""
     return name.startswith((".", "__")) or name.lower() in LITTER
-
-
-def is_archive_name(name: str) -> bool:
-    """Whether a file is called like an archive that is opened here."""
-    return bool(re.search(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", name.lower()))
 
 
 def unpack(
@@ -77,11 +72,12 @@ def unpack(
         if getattr(error, "errno", None) in WRITE_ERRORS:
             raise
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason = "it has a password" if "password" in reason else reason
         # RuntimeError is a password, NotImplementedError Deflate64, FilterError a hostile name.
         if isinstance(error, (RuntimeError, tarfile.FilterError)):
             raise CourseError(
-                f"The archive {archive} cannot be used ({reason}): if you trust it, unpack it "
-                "yourself and set COURSE_DATA to the folder, or pack the images again as .zip."
+                f"The archive {archive} cannot be used ({reason}): set COURSE_DATA to a folder of "
+                "images (unpack an archive that you trust), or pack the images again as .zip."
             ) from error
         if start[:2] not in (b"PK", b"MZ", *OPENERS) and b"ustar" not in start:
             reason = "it does not begin like a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"

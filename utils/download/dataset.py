@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from utils import files
-from utils.download.archives import DamagedError, unpack
+from utils.download.archives import ARCHIVES, DamagedError, unpack
 from utils.download.layouts import Folder, fingerprint, scan
 from utils.download.prepare import format_counts, prepare_tree
 from utils.download.sources import Source, find_source
@@ -83,7 +83,8 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
             else:
                 folder = _open_inner(folder or scan(unpacked, tree), scratch, origin, lost)
                 address = f"The {kind} {origin}"
-                address += f" ({len(lost)} files of it cannot be unpacked)" if lost else ""
+                lost_files = files.count(len(lost), "file")
+                address += f" ({lost_files} of it cannot be unpacked)" * bool(lost)
                 table = prepare_tree(folder, new, address, lost, settings.validation_share)
             files.write_json(new / STAMP, {"form": FORM, "made_from": made_from, "table": table})
             if tree.exists():
@@ -159,8 +160,8 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
         (top / "validation").rename(top / "valid")
     parts = dict(zip(("train", "valid"), source.counts, strict=True))
     expected = {part: {"cats": number, "dogs": number} for part, number in parts.items()}
-    images = {part: sorted(top.glob(f"{part}/*/*")) for part in parts}
-    counts = {part: dict(Counter(file.parent.name for file in images[part])) for part in parts}
+    found = {part: sorted(file.parent.name for file in top.glob(f"{part}/*/*")) for part in parts}
+    counts = {part: dict(Counter(names)) for part, names in found.items()}
     if counts != expected:
         raise CourseError(
             f"The archive {archive} holds {counts} images instead of {expected}: replace it by a "
@@ -172,10 +173,11 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
 
 def _open_inner(folder: Folder, scratch: Path, origin: Path, lost: list[str]) -> Folder:
     """The folder, or what is in its archives if it has no images beside them."""
-    for depth in ("inner", "innermost"):
-        if folder.all_images or not folder.all_archives:
+    for depth in ("inner", "innermost", "deepest"):
+        archives = [file for file in folder.all_others if file.name.lower().endswith(ARCHIVES)]
+        if folder.all_images or not archives:
             break
-        for number, archive in enumerate(folder.all_archives):
+        for number, archive in enumerate(archives):
             target = scratch / depth / archive.name.partition(".")[0]
             target = target.with_name(f"{target.name} {number}") if target.exists() else target
             try:

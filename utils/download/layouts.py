@@ -10,28 +10,42 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from utils.download.archives import is_archive_name, is_hidden
+from utils.download.archives import ARCHIVES, is_hidden
+from utils.files import count
 from utils.settings import CourseError
 
 # What torchvision's ImageFolder opens, and what else images are called.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 OTHER_ENDINGS = ".jfif .jpe .pjpeg .pjp .gif .heic .heif .avif .jp2 .j2k".split()
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
-TEXTS = (".txt", ".csv", ".json", ".xml", ".md", ".yaml", ".html", ".py", ".ipynb", ".pdf")
+TEXTS: tuple[str, ...] = (
+    ".txt",
+    ".csv",
+    ".json",
+    ".xml",
+    ".md",
+    ".yaml",
+    ".html",
+    ".py",
+    ".ipynb",
+    ".pdf",
+)
+TEXTS += ARCHIVES
 DEEPEST, MOST_FILES = 20, 1_000_000  # nobody means to search a whole disk
 SIDE_FOLDERS = ("annotations", "labels", "masks")  # what other programs want beside "images"
 WORDS = {
     "train": "train|training|trn",
     "valid": "val|valid|validation|validate|dev|eval",
     "test": "test|testing|tst",
-    "unlabelled": "unlabell?ed|unsup|pred|predict",
+    "unlabelled": "unlabell?ed|unsup|pred|predict|predictions?",
 }
+# What else stands in the names of parts, behind these words: train_images is one, train_station no.
+NEUTRAL = "set|data|dataset|images?|imgs?|photos?|pictures?|pics?|folder|files?|split|batch|part|v"
+NEUTRAL += "|all|new|final|raw|clean(ed)?|small|full|resized?|cropped|aug|augmented|jpe?g|png|[xtz]"
 # Beginnings of file names that say nothing of what is in the image.
 CAMERAS = r"(img|image|dsc[nf]?|pxl|mvimg|photo|pic|picture|screenshot|whatsapp.*|download|frame)?"
 
 Classes = dict[str, list[Path]]
-
-
 Row = namedtuple("Row", "part name file")  # an image: its part, its class's name, its path
 
 
@@ -54,14 +68,9 @@ class Folder:
         return self.others + [path for folder in self.folders for path in folder.all_others]
 
     @property
-    def all_archives(self) -> list[Path]:
-        return [file for file in self.all_others if is_archive_name(file.name)]
-
-    @property
     def all_odd(self) -> list[Path]:
         """What is no image, and neither an archive nor a text."""
-        odd = [file for file in self.all_others if file.suffix.lower() not in TEXTS]
-        return [file for file in odd if not is_archive_name(file.name)]
+        return [file for file in self.all_others if not file.name.lower().endswith(TEXTS)]
 
     @cached_property
     def full(self) -> list["Folder"]:
@@ -125,7 +134,7 @@ def _is_image(path: Path) -> bool:
     ending = path.suffix.lower()
     if ending in (*ENDINGS, *OTHER_ENDINGS):
         return path.is_file() or path.is_symlink()  # one that leads nowhere is named later
-    if not path.is_file() or ending in TEXTS or is_archive_name(path.name):
+    if not path.is_file() or path.name.lower().endswith(TEXTS):
         return False
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(8).startswith(STARTS)
@@ -157,13 +166,12 @@ def find_layout(root: Folder, address: str) -> Layout:
     while folder.only:
         folder = folder.only
     # Beside class folders "test" holds images to be named; with one other alone it is a class.
-    unnamed = [child for child in folder.full if find_part(child.name) not in (None, "train")]
+    unnamed = [child for child in folder.full if find_part(child.name, True) not in (None, "train")]
     if len(folder.full) - len(unnamed) < 2 or any(child.full for child in unnamed):
         unnamed = []
     kept = [child for child in folder.full if child not in unnamed]
     taken: list[str] = []
-    classes = read_classes(replace(folder, folders=kept)) or {}
-    classes = merge({}, classes, taken)
+    classes = merge({}, read_classes(replace(folder, folders=kept)) or {}, taken)
     # Ann/cats, Ann/dogs, Bob/cats, Bob/dogs: are Ann and Bob the classes, or cats and dogs?
     below = [{simplify(inner.name) for inner in child.full} for child in kept]
     unclear = below and len(set.intersection(*below)) > 1
@@ -179,26 +187,29 @@ def find_layout(root: Folder, address: str) -> Layout:
     return Layout({"train": classes}, taken, [f for f in folder.folders if f not in kept])
 
 
-def find_part(name: str) -> str | None:
-    """Which part it is: "train" for Training, seg_train, TrainSet, train2017 and the like."""
-    for word in re.findall("[a-z]+", name.lower()):
-        for part, words in WORDS.items():
-            if re.fullmatch(f"({words})(set|data|dataset|images?|imgs?)?", word):
-                return part
+def find_part(name: str, is_bare: bool = False) -> str | None:
+    """Which part it is: "train" for Training, seg_train, train2017; `is_bare`: not blood_test."""
+    words = [word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)]
+    for place, word in enumerate(words):
+        others = words[:place] * is_bare + words[place + 1 :]
+        for part, known in WORDS.items():
+            if re.fullmatch(f"({known})({NEUTRAL})?", word):
+                return part if all(re.fullmatch(NEUTRAL, each) for each in others) else None
     return None
 
 
 def _put_parts_first(folder: Folder) -> Folder:
-    """cats/train, dogs/train, … and train_cats, train_dogs, … as train/cats, train/dogs, …"""
-    found = [(child.name, below) for child in folder.full for below in child.full]
+    """cats/train, dogs/train, … and train_cats, test_cats, … as train/cats, test/cats, …"""
+    found = [(below.name, child.name, below) for child in folder.full for below in child.full]
     if not found:
-        names = (re.split("[^A-Za-z]+", child.name, maxsplit=1)[-1] for child in folder.full)
-        found = list(zip(names, folder.full, strict=True))
+        words = r"([A-Z]?[a-z]+|[A-Z]*)[\W_]*(.*)"
+        found = [(*re.findall(words, each.name)[0], each) for each in folder.full]
     parts: dict[str, Folder] = {}
-    for name, below in found:
-        part = "" if below.full else find_part(below.name) or ""
+    for word, name, below in found:
+        part = name and not below.full and find_part(word) or ""
         parts.setdefault(part, Folder(folder.path, part)).folders.append(replace(below, name=name))
-    return Folder(folder.path, folder.name, folders=[] if "" in parts else [*parts.values()])
+    whole = [] if "" in parts or len(parts) < 2 else [*parts.values()]
+    return Folder(folder.path, folder.name, folders=whole)
 
 
 def _read_parts(folder: Folder) -> Layout | None:
@@ -245,7 +256,7 @@ def read_classes(folder: Folder) -> Classes | None:
 def _read_names(folder: Folder) -> Classes | None:
     named: Classes = defaultdict(list)
     for path in folder.images:
-        name = re.sub(r"[\W_]*\d+[\W_]*$", "", path.stem)
+        name = re.sub(r"^\d+[\W_]+|[\W_]*\d+[\W_]*$", "", path.stem)
         named["" if re.fullmatch(CAMERAS, name, re.IGNORECASE) else name].append(path)
     is_flat = len(named) > 1 and "" not in named and len(folder.images) >= 2 * len(named)
     return dict(named) if is_flat and 2 * len(folder.images) > len(folder.all_images) else None
@@ -270,7 +281,7 @@ def merge(classes: Classes, more: Classes, taken: list[str]) -> Classes:
 
 def _describe_found(root: Folder) -> str:
     counts = Counter(path.parent.relative_to(root.path).as_posix() for path in root.all_images)
-    shown = [f"{name} ({n} images)".replace(". (", "itself (") for name, n in counts.items()]
+    shown = [f"{'itself' if f == '.' else f} ({count(n, 'image')})" for f, n in counts.items()]
     if len(shown) > 6:
         shown[5:] = [f"{len(shown) - 5} more folders"]
     return ", ".join(shown) or "no images"

@@ -7,10 +7,11 @@ import math
 import os
 import random
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 from utils.download.archives import LONGEST
 from utils.download.images import needs_copy, read_image
 from utils.download.layouts import ENDINGS, Folder, Row, find_layout
-from utils.files import describe_write_error
+from utils.files import count, describe_write_error
 from utils.settings import CourseError
 
 TEST_SHARE = 0.2  # of a dataset without a split
@@ -69,11 +70,12 @@ def prepare_tree(
         raise describe_write_error(error, tree.parent.parent) from error
     lines = [*format_counts(counts), *(f"taken     {sentence}" for sentence in layout.taken)]
     if copies := sum(looks[row.file] for row in rows):
-        lines.append(f"converted {copies:,} copies, of files that are no plain RGB")
+        lines.append(f"converted {count(copies, 'file')} to plain RGB")
     for child in layout.ignored:
-        lines.append(f"ignored   {child.name} ({len(child.all_images)} images): no classes in it")
+        images = count(len(child.all_images), "image")
+        lines.append(f"ignored   {child.name} ({images}): not taken for a part or a class")
     if reasons:
-        lines += [f"left out  {len(reasons):,} files:", *(f"  {r}" for r in reasons[:SHOWN])]
+        lines += [f"left out  {count(len(reasons), 'file')}:", *(f"  {r}" for r in reasons[:SHOWN])]
         lines += [f"  and {len(reasons) - SHOWN:,} more"] * (len(reasons) > SHOWN)
     return lines
 
@@ -81,13 +83,14 @@ def prepare_tree(
 def format_counts(counts: dict[str, dict[str, int]]) -> list[str]:
     """The images of each class and part, as the lines of a table; a note where they differ much."""
     names = list(counts["train"])
-    width = max(len("all classes"), *(len(name) for name in names[:SHOWN]))
-    rows: list[tuple[str, object, object]] = [("class", "train", "valid (the test set)")]
-    rows += [(name, counts["train"][name], counts["valid"][name]) for name in names[:SHOWN]]
+    parts = [counts[part] for part in FEWEST]
+    rows: list[tuple] = [(" ".join(n.split())[:40], *(p[n] for p in parts)) for n in names[:SHOWN]]
     if len(names) > SHOWN:
         rows.append((f"… {len(names) - SHOWN} more", "", ""))
-    rows.append(("all classes", sum(counts["train"].values()), sum(counts["valid"].values())))
-    lines = [f"{name:{width}} {train:>7} {valid:>21}" for name, train, valid in rows]
+    rows.append(("all classes", *(sum(part.values()) for part in counts.values())))
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{'class':{width}} {'train':>7} {'valid (the test set)':>21}"]
+    lines += [f"{name:{width}} {train:>7} {valid:>21}" for name, train, valid in rows]
     few, many = (chosen(names, key=lambda name: counts["train"][name]) for chosen in (min, max))
     if counts["train"][few] * FEW <= counts["train"][many]:
         lines.append(
@@ -109,11 +112,9 @@ def _look(file: Path) -> bool | str:
 
 def _split(rows: list[Row]) -> list[Row]:
     """A share of each class becomes the part to test on, the same images every time."""
-    classes = defaultdict(list)
-    for row in rows:
-        classes[row.name].append(row)
     split = []
-    for members in classes.values():
+    for _, group in groupby(rows, lambda row: row.name):
+        members = list(group)
         number = max(1, round(TEST_SHARE * len(members)))
         drawn = set(random.Random(0).sample(members, number))
         split += [row._replace(part="valid" if row in drawn else "train") for row in members]
@@ -122,14 +123,14 @@ def _split(rows: list[Row]) -> list[Row]:
 
 def _check_counts(counts: dict, address: str, reasons: list[str], share: float) -> None:
     """Raise CourseError where a class, or all together, has too few images for the course."""
-    left_out = f" ({len(reasons)} files left out, first: {reasons[0]})" if reasons else ""
+    left_out = f" ({count(len(reasons), 'file')} left out, first: {reasons[0]})" if reasons else ""
     for name, train in counts["train"].items():
         test = counts["valid"][name]
         if train < FEWEST["train"] or test < FEWEST["valid"]:
             raise CourseError(
-                f"The class {name!r} of {address[0].lower()}{address[1:]} has {train} images to "
-                f"train on and {test} to test on{left_out}: put at least {FEWEST['train']} and "
-                f"{FEWEST['valid']} there, or remove the class."
+                f"The class {name!r} of {address[0].lower()}{address[1:]} has "
+                f"{count(train, 'image')} to train on and {test} to test on{left_out}: put at "
+                f"least {FEWEST['train']} and {FEWEST['valid']} there, or remove the class."
             )
     number, classes = sum(counts["train"].values()), len(counts["train"])
     if math.ceil(number * share) < classes:

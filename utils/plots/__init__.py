@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
+from utils.files import count
 from utils.plots import house
 from utils.plots.house import BLUE, GREY, ORANGE, PERCENT, Drawing, format_percent, styled
 from utils.plots.images import plot_paired_table, show_images
@@ -37,7 +38,7 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
                 if len(values):
                     ends.append((epochs[-1], values[-1], write(values[-1]), style.colour))
         axis.set(xlabel="epoch", title=quantity)
-        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True, min_n_ticks=1))
         house.label_ends(axis, ends)
     axes[0, 1].yaxis.set_major_formatter(PERCENT)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -45,8 +46,8 @@ def plot_history(histories: dict[str, dict], title: str = "") -> Drawing:
     if title:
         figure.suptitle(title)
     spoken = [
-        f"{style.label or 'run'} ends after {len(history['train_loss'])} epochs at training "
-        f"loss {history['train_loss'][-1]:.2f}, validation loss "
+        f"{style.label or 'run'} ends after {count(len(history['train_loss']), 'epoch')} at "
+        f"training loss {history['train_loss'][-1]:.2f}, validation loss "
         f"{history['validation_loss'][-1]:.2f}, training accuracy "
         f"{format_percent(history['train_accuracy'][-1])}, validation accuracy "
         f"{format_percent(history['validation_accuracy'][-1])}"
@@ -80,7 +81,7 @@ def plot_bars(
         axis.xaxis.set_major_formatter(PERCENT)
     else:
         axis.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.12g}"))
-    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, integer=".0f" in form))
     spoken = ", ".join(f"{name} {value}" for name, value in zip(names, written, strict=True))
     return Drawing(figure, f"{title or label}: {spoken}")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from utils.files import count
 from utils.plots import house
 from utils.plots.house import BLUE, Drawing, format_percent, styled
 from utils.plots.images import SHEET, find_font, stack, tile, to_image
@@ -73,9 +74,8 @@ def draw_head_report(
     """
     from utils.claims import find_interval  # not above: it imports torch
 
-    low, high = find_interval(correct, seen)
-    errors, plural = seen - correct, "" if images_per_class == 1 else "s"
-    head = f"{format_percent(correct / seen)} with {images_per_class:,} image{plural} per class"
+    (low, high), errors = find_interval(correct, seen), seen - correct
+    head = f"{format_percent(correct / seen)} with {count(images_per_class, 'image')} per class"
     interval = f"95 % interval {format_percent(low)} to {format_percent(high)}"
     bars = draw_level_bars({"this head": correct / seen, **levels}, (low, high))
     parts: list[str | Image.Image] = [f"# {head}"]
@@ -87,7 +87,7 @@ def draw_head_report(
         listed = ", ".join(names[:4]) + ", …" * (len(names) > 4)
         parts += [f"# It learned from these ({some}{listed})", tile(shown, columns=SHOWN_USED // 2)]
     some = f", {SHOWN_WRONG} of them here" if errors > SHOWN_WRONG else ""
-    parts += [f"# It gets {errors:,} new images wrong{some}" if errors else "# ✔ no mistake"]
+    parts += [f"# It gets {count(errors, 'new image')} wrong{some}" if errors else "# ✔ no mistake"]
     if wrong:
         images, captions = zip(*wrong[:SHOWN_WRONG], strict=True)
         parts.append(tile(images, captions, columns=SHOWN_WRONG))

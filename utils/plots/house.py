@@ -4,12 +4,15 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
@@ -22,25 +25,9 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, YELLOW)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 SHOWN_CLASSES = len(COLOURS)  # more than these are "others", in grey
-STYLE = matplotlib.RcParams(
-    {
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 13,
-        "figure.constrained_layout.h_pad": 0.08,
-        "figure.constrained_layout.w_pad": 0.08,
-        "figure.dpi": 160,
-        "figure.titlesize": 13,
-        "font.size": 12,
-        "legend.fontsize": 11,
-        "legend.frameon": False,
-        "lines.linewidth": 2,
-        "savefig.facecolor": "white",
-        "text.parse_math": False,  # a class may be called "$ale$"
-        "xtick.labelsize": 11,
-        "ytick.labelsize": 11,
-    }
-)
+LOOK = Path(__file__).with_name("house.mplstyle")
+STYLE = matplotlib.rc_params_from_file(str(LOOK), use_default_template=False)
+say_once = cache(print)
 styled = matplotlib.rc_context(STYLE)  # a decorator: what a function draws is in the house style
 PERCENT = matplotlib.ticker.FuncFormatter(lambda value, _: f"{100 * value:.4g} %")
 SHOWN_WIDTH = 110  # pixels on the page for an inch of a figure, which has 160 for sharp screens
@@ -156,8 +143,18 @@ def make_axes(
 
 def shorten(name: str, length: int = 22) -> str:
     """A name that fits into a figure: `a_very_long_class_nam…`."""
-    name = " ".join(str(name).split())
+    name = " ".join(spell(str(name)).split())
     return name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+
+
+@cache
+def spell(text: str) -> str:
+    """The text, with its number for each letter that the font lacks; says once what that is."""
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    spelled = "".join(c if c.isspace() or ord(c) in known else f"U+{ord(c):X} " for c in text)
+    if spelled != text:
+        say_once("Figures show letters that their font lacks as numbers: U+732B is 猫 in Unicode.")
+    return spelled.strip()
 
 
 def darken(colour: str) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from utils.plots.house import Drawing, shorten
+from utils.plots.house import Drawing, shorten, spell
 
 SHEET = 1056  # pixels across, which fits JupyterLab's page on a projector
 LARGEST_TILE = 240
@@ -36,8 +36,7 @@ def to_image(image: object) -> Image.Image:
     if isinstance(image, tuple):
         image = image[0]
     if isinstance(image, (str, Path)):
-        with Image.open(image) as file:
-            return file.convert("RGB")
+        image = Image.open(image)  # its file is closed when it has been read
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     if hasattr(image, "detach"):
@@ -50,24 +49,26 @@ def to_image(image: object) -> Image.Image:
     return Image.fromarray(pixels.squeeze()).convert("RGB")
 
 
+def fit(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+    """The text, or as much of it as has room in `width` pixels, with … at its end."""
+    while font.getlength(text) > width and len(text) > 1:
+        text = f"{text.rstrip('…')[:-1]}…"
+    return text
+
+
 def wrap(text: str, width: int, font: ImageFont.FreeTypeFont, most: int = 2) -> list[str]:
     """The text in up to `most` lines of at most `width` pixels; what does not fit ends with …."""
     lines = [""]
-    for paragraph in str(text).replace(" %", "\u00a0%").split("\n"):
+    for paragraph in spell(str(text).replace(" %", "\u00a0%")).split("\n"):
         for word in paragraph.split(" "):
             longer = f"{lines[-1]} {word}".strip()
-            if font.getlength(longer) <= width or not lines[-1]:
-                lines[-1] = longer
-            else:
-                lines.append(word)
+            has_room = font.getlength(longer) <= width or not lines[-1]
+            lines[-1:] = [longer] if has_room else [lines[-1], word]
+            lines[-1] = fit(lines[-1], width, font)  # a word alone; what follows has a line, too
         lines.append("")
     lines = [line for line in lines if line]
     if len(lines) > most:
-        lines[most - 1] += "…"
-    for number, line in enumerate(lines[:most]):
-        while font.getlength(lines[number]) > width and len(line) > 1:
-            line = line.rstrip("…")[:-1]
-            lines[number] = f"{line}…"
+        lines[most - 1] = fit(" ".join(lines[most - 1 :]), width, font)
     return lines[:most]
 
 
@@ -108,7 +109,7 @@ def tile(
 
 def stack(parts: Sequence[str | Image.Image]) -> Image.Image:
     """Lines of text and images below each other; a text that starts with `# ` is a heading."""
-    wide = max(part.width for part in parts if isinstance(part, Image.Image))
+    wide = max((part.width for part in parts if isinstance(part, Image.Image)), default=SHEET)
     blocks = [write_text(part, wide) if isinstance(part, str) else part for part in parts]
     sheet = Image.new("RGB", (wide, sum(block.height for block in blocks)), "white")
     top = 0
@@ -141,12 +142,12 @@ def show_images(
     captions, words = [str(name) for name in titles], [" ".join(str(n).split()) for n in titles]
     colours = []
     if len(correct):
-        captions = [f"{'✔' if c else '✘'} {n}" for n, c in zip(captions, correct, strict=True)]
+        captions = [f"{'✔' if c else '✘'}\u00a0{n}" for n, c in zip(captions, correct, strict=True)]
         words = [n if c else f"{n} (wrong)" for n, c in zip(words, correct, strict=True)]
         colours = [DARK_GREEN if c else DARK_RED for c in correct]
     sheet = tile(images, captions, max(1, min(columns, len(images))), colours)
     if title:
-        sheet = stack([f"# {title}", sheet])
+        sheet = stack([f"# {title}", sheet] if len(images) else [f"# {title}: none"])
     spoken = ", ".join(words)
     if len(words) > LISTED:  # a long list is no description: how many of each
         counts = Counter(words).most_common()

@@ -27,8 +27,7 @@ def explore_few_images(
     """A slider for the images per class, and a button for others; a new head each time.
 
     The head is fitted to the training features drawn and judged on all validation features;
-    `images` belong to both, in their order. With a head to `start` from, each is held near it, and
-    the slider begins at 0.
+    `images` belong to both, in their order. With `start`, heads are held near it, from 0 images on.
     """
     (features, labels), (new_features, new_labels) = train.tensors, validation.tensors
 
@@ -41,7 +40,8 @@ def explore_few_images(
             confidence, answers = head(new_features).softmax(dim=1).max(dim=1)
         wrong = (answers != new_labels).nonzero().flatten()
         worst = wrong[confidence[wrong].argsort(descending=True)][:SHOWN_WRONG].tolist()
-        says = [f"says {class_names[int(answers[i])]}, {100 * confidence[i]:.0f} %" for i in worst]
+        names = [class_names[label] for label in answers.tolist()]
+        says = [f"says\u00a0{names[i]}, {100 * confidence[i]:.0f} %" for i in worst]
         mistakes = list(zip([images[1][row] for row in worst], says, strict=True))
         used: dict[str, Sequence] = {}
         for label, name in enumerate(class_names):
