@@ -212,9 +212,10 @@ def test_make_run_passes_any_name_on(name: str, tmp_path: Path) -> None:
     for name_of_file in ("requirements.txt", "requirements-lab.txt", ".venv/bin/pip"):
         (tmp_path / name_of_file).touch()
     (tmp_path / ".venv" / "installed").touch()
-    # `make test` is a make of its own, and this one would say that it is inside it.
-    command = ["make", "--no-print-directory", "run", f"DATA={name}"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    # `make test` is a make of its own: this one would be inside it, with its variables.
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    command = ["make", "run", f"DATA={name}"]
+    run = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True)
     assert run.stdout == f"{name}|-m|tools.notebooks|run|", run.stderr
 
 

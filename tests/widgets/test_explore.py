@@ -1,9 +1,4 @@
-"""Controls, with whichever version of ipywidgets is installed: 7 is Colab's, 8 everybody else's.
-
-Nothing here needs PyTorch, so that an environment of Colab's old versions is quickly made:
-`pip install ipywidgets==7.7.1 ipykernel==6.17.1 ipython==7.34.0 matplotlib pillow pytest`, and
-`python -m pytest --noconftest tests/widgets/test_explore.py`.
-"""
+"""Controls, with whichever version of ipywidgets is installed: 7 (`make lowest`) is Colab's."""
 
 import base64
 import io
@@ -12,6 +7,7 @@ import ipywidgets
 import pytest
 from PIL import Image
 
+from tools.widget_protocol import make_upload
 from utils import widgets
 from utils.plots import Drawing
 from utils.settings import CourseError
@@ -100,17 +96,7 @@ def test_uploads_of_both_versions_are_read_alike(major):
     assert widgets.read_uploads(FakeUpload(type(UPLOADS[major])())) == []
 
 
-def receive_upload(upload: ipywidgets.FileUpload, name: str, content: bytes) -> None:
-    """What the browser sends when a file was chosen, in the form of the installed version."""
-    if ipywidgets.__version__.startswith("7"):
-        files = {"data": [memoryview(content)], "metadata": [{"name": name, "size": len(content)}]}
-        upload.set_state({**files, "_counter": upload._counter + 1})
-    else:
-        state = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
-        upload.set_state({"value": [{**state, "last_modified": 0}]})
-
-
-def test_an_uploaded_image_is_judged_and_a_bad_one_named(shown):
+def test_an_uploaded_image_is_judged_and_a_bad_one_named(shown, tmp_path):
     def judge(file: io.BytesIO) -> Drawing:
         if file.read() == b"bad":
             raise CourseError(f"{file.name} is no image.")
@@ -120,7 +106,14 @@ def test_an_uploaded_image_is_judged_and_a_bad_one_named(shown):
     [(box, _)] = shown
     upload, hint, note, view = box.children
     assert "judge(&quot;path/to/image.jpg&quot;)" in hint.value
-    receive_upload(upload, "cat.jpg", b"good")
+
+    def receive(name: str, content: bytes) -> None:
+        (tmp_path / name).write_bytes(content)
+        data, buffers = make_upload(upload.get_state(), tmp_path / name)
+        message = {"content": {"data": data}, "buffers": [memoryview(each) for each in buffers]}
+        upload._handle_msg(message)
+
+    receive("cat.jpg", b"good")
     assert "judged cat.jpg" in view.value and "cat.jpg, 4 bytes" in note.value
-    receive_upload(upload, "odd.gif", b"bad")
+    receive("odd.gif", b"bad")
     assert view.value == "<p role='alert'>odd.gif is no image.</p>"
