@@ -49,6 +49,15 @@ def test_the_split_is_stratified_seeded_and_without_overlap(settings) -> None:
     assert list_files(second.validation.dataset)[0] == validation
 
 
+def test_files_and_labels_are_those_of_the_samples(settings) -> None:
+    """Notebooks write other labels into `samples`, and fewer files; `targets` stays as it was."""
+    images = make_loaders(settings).test.dataset
+    images.samples = [(path, 1 - label) for path, label in images.samples[:3]]
+    paths, labels = list_files(images)
+    assert list(zip(map(str, paths), labels, strict=True)) == images.samples
+    assert images.targets[:3] == [1 - label for label in labels]
+
+
 def test_validation_and_test_get_no_random_changes(settings) -> None:
     loaders = make_loaders(settings)
     for loader in (loaders.validation, loaders.test):

@@ -106,12 +106,12 @@ def denormalize(images: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def list_files(dataset: Dataset) -> tuple[list[Path], np.ndarray]:
-    """Paths and labels, int64 [N], of an `ImageFolder` or of a `Subset` of one."""
+    """Paths and labels, int64 [N], as in the `samples` of an `ImageFolder` or a `Subset` of one."""
     if isinstance(dataset, Subset):
         paths, labels = list_files(dataset.dataset)
         return [paths[row] for row in dataset.indices], labels[list(dataset.indices)]
     assert isinstance(dataset, (ImageFolder, DecodedOnce)), f"{dataset} keeps no list of its files"
-    return [Path(path) for path, _ in dataset.samples], np.array(dataset.targets)
+    return [Path(path) for path, _ in dataset.samples], np.array([y for _, y in dataset.samples])
 
 
 def fingerprint(dataset: Dataset) -> str:
