@@ -58,8 +58,8 @@ CASES = {
     "photographs with noise": ("photographs", "photographs", "species", "noise"),
     "photographs of 32 pixels": ("photographs", "photographs", "species", "small"),
     "photographs, colours inverted": ("photographs", "photographs", "species", "inverted"),
-    "trained on drawings, tested on photographs": ("drawings", "photographs", "species", "none"),
-    "trained on photographs, tested on drawings": ("photographs", "drawings", "species", "none"),
+    "from drawings to photographs": ("drawings", "photographs", "species", "none"),
+    "from photographs to drawings": ("photographs", "drawings", "species", "none"),
 }
 
 
