@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 from typed import load_typed
 
 from utils import plots, widgets
+from utils.features import fit_head, select_per_class
 from utils.plots import Drawing
 from utils.widgets import data, features, inspection, network
 
@@ -89,6 +90,23 @@ def test_the_slider_begins_at_zero_where_there_is_a_head_to_start_from(shown):
     slider.value = 2
     find(box, "draw again").click()
     assert find(box, "").value not in seen and "alt=" in find(box, "").value
+
+
+def test_a_head_is_held_near_the_one_to_start_from(shown):
+    train, validation, *more = make_arguments()
+    new_features, new_labels = validation.tensors
+    start = nn.Linear(8, 3)
+    with torch.no_grad():  # so sure of itself that one image per class changes little
+        start.weight.copy_(100 * torch.randn(3, 8, generator=torch.Generator().manual_seed(1)))
+    rows = select_per_class(train.tensors[1], 1, 0)
+    few = TensorDataset(*(tensor[rows] for tensor in train.tensors))
+    heads = fit_head(few, start=start), fit_head(few)
+    held, zero = ((head(new_features).argmax(1) == new_labels).sum() for head in heads)
+    assert held != zero
+    features.explore_few_images(train, validation, *more, start=start)
+    [(box, _)] = shown
+    find(box, "images per class").value = 1
+    assert f"{held} of {len(new_labels)})" in find(box, "").value
 
 
 def test_a_kernel_follows_its_sliders_and_its_starting_points(shown):

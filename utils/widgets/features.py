@@ -35,7 +35,7 @@ def explore_few_images(
     def report(images_per_class: int, draw_again: int = 0) -> Drawing:
         rows = select_per_class(labels, images_per_class, draw_again)
         chosen = TensorDataset(features[rows], labels[rows])
-        head = fit_head(chosen) if images_per_class or start is None else start
+        head = fit_head(chosen, start=start) if images_per_class or start is None else start
         with torch.no_grad():
             confidence, answers = head(new_features).softmax(dim=1).max(dim=1)
         wrong = (answers != new_labels).nonzero().flatten()
