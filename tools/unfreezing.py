@@ -16,7 +16,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -81,8 +80,8 @@ def read_part(folder: Path, part: str) -> dict[str, torch.Tensor]:
 def looks_right(name: str) -> int:
     """Whether the drawing's head is turned to the right: drawn again, as far as its pose."""
     part, species, file = name.split("/")
-    place = pets.PARTS.index(part), pets.SPECIES.index(species), int(file.split(".")[1])
-    pet, *_ = pets._pose(species, np.random.default_rng([pets.SEED, *place]), 256)
+    generator = pets.seed_drawing(pets.SEED, part, species, int(file.split(".")[1]))
+    pet, *_ = pets._pose(species, generator, 256)
     return int(pet.rotations[0][0, 2] > 0)
 
 

@@ -213,14 +213,18 @@ def _develop(canvas: np.ndarray, size: int, generator) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
+def seed_drawing(seed: int, part: str, species: str, index: int) -> np.random.Generator:
+    """The generator that a drawing of the dataset has for itself."""
+    return np.random.default_rng([seed, PARTS.index(part), SPECIES.index(species), index])
+
+
 def draw_member(job: tuple[int, str, str, int]) -> tuple[str, bytes, bool]:
     """A drawing's place in the dataset, its JPEG bytes, and whether there is a collar.
 
     `job` is (seed, part, species, index).
     """
-    seed, part, species, index = job
-    generator = np.random.default_rng([seed, PARTS.index(part), SPECIES.index(species), index])
-    buffer = io.BytesIO()
+    _, part, species, index = job
+    generator, buffer = seed_drawing(*job), io.BytesIO()
     image, collar = draw_pet(species, generator)
     image.save(buffer, "JPEG", quality=QUALITY, subsampling=2)
     return f"{part}/{species}/{species[:-1]}.{index}.jpg", buffer.getvalue(), collar

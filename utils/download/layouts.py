@@ -18,19 +18,7 @@ from utils.settings import CourseError
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 OTHER_ENDINGS = ".jfif .jpe .pjpeg .pjp .gif .heic .heif .avif .jp2 .j2k".split()
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
-TEXTS: tuple[str, ...] = (
-    ".txt",
-    ".csv",
-    ".json",
-    ".xml",
-    ".md",
-    ".yaml",
-    ".html",
-    ".py",
-    ".ipynb",
-    ".pdf",
-)
-TEXTS += ARCHIVES
+TEXTS = (*".txt .csv .json .xml .md .yaml .html .py .ipynb .pdf".split(), *ARCHIVES)
 DEEPEST, MOST_FILES = 20, 1_000_000  # nobody means to search a whole disk
 SIDE_FOLDERS = ("annotations", "labels", "masks")  # what other programs want beside "images"
 WORDS = {
