@@ -55,6 +55,8 @@ def test_pairs_are_judged_by_what_changed(
     better[5:33] = worse[5:33]  # five gained, six lost
     with pytest.raises(CourseError, match="gained 5, lost 6"):
         claim_better(better, worse, "unfreezing pays")
+    with pytest.raises(CourseError, match="two tensors of right or wrong, or two pairs"):
+        claim_better(better, (257, 300), "one of each")
 
 
 def test_intervals_and_p_values_are_the_published_ones() -> None:

@@ -25,7 +25,8 @@ def claim_better(
 
     Each side is (correct, seen), and then their 95 % intervals must not overlap; or both are bool
     tensors [N], right or wrong for the same images in the same order, and then McNemar's exact test
-    (McNemar, 1947) must find p < 0.05. Raises CourseError under CI where it is not shown.
+    (McNemar, 1947) must find p < 0.05. Raises CourseError for one of each, and under CI where it is
+    not shown.
     """
     if isinstance(better, torch.Tensor) and isinstance(worse, torch.Tensor):
         gained = int((better & ~worse).sum())
@@ -33,6 +34,8 @@ def claim_better(
         p_value = find_p_value(gained, lost)
         shown = gained > lost and p_value < 0.05
         figures = f"gained {gained}, lost {lost}, p = {p_value:.2g}"
+    elif isinstance(better, torch.Tensor) or isinstance(worse, torch.Tensor):
+        raise CourseError("Compare two tensors of right or wrong, or two pairs (correct, seen).")
     else:
         shown = find_interval(*better)[0] > find_interval(*worse)[1]
         figures = f"{better[0]} of {better[1]} against {worse[0]} of {worse[1]}"

@@ -96,7 +96,7 @@ def test_unusual_right_answers(number: str, answer) -> None:
         ("5.1", lambda m, ls, i, t: compute(m, ls, i, t, weigh, remove=False), "remove()"),
         ("5.2", lambda m, x: m.eval()(x).softmax(dim=1), "without gradients"),
         ("5.2", lambda m, x: m.eval()(x).detach(), "logits"),
-        ("5.2", lambda m, x: m.eval()(x).softmax(dim=0).detach(), "add up to"),
+        ("5.2", lambda m, x: m.eval()(x).softmax(dim=0).detach(), "each should be 1"),
         ("5.2", lambda m, x: m.train()(x).softmax(dim=1).detach(), "eval mode"),
         ("5.2", lambda m, x: m.eval()(x).softmax(dim=1).detach().argmax(dim=1), "not (6,)"),
         ("5.3", first_below, "not fall steadily"),

@@ -2,8 +2,8 @@
 
     torchrun --standalone --nproc_per_node=2 -m utils.distributed.speed --batch-size 64
 
-The first process ends with a line of JSON for `scaling.Job`. Images are noise: nothing is read from
-a disk.
+The first process ends with a line of JSON: of all processes together; started alone, it is what
+`scaling.Job` asks for. Images are noise: nothing is read from a disk.
 """
 
 import argparse

@@ -106,7 +106,7 @@ def fetch_archive(source: Source, places: list[Path]) -> tuple[Path, bool]:
     for archive in found or [Path(source.addresses[0])]:
         if archive.exists() or not source.is_remote:
             if fault := _find_fault(archive, source):
-                raise CourseError(f"The file {archive} {fault}: replace it by a good copy.")
+                raise CourseError(f"The file {archive} {fault}: put a good copy in its place.")
             return archive, False
     try:
         fetch_file(source.addresses, archive, source.size, lambda file: _find_fault(file, source))
@@ -148,7 +148,8 @@ def _unpack(source: Source, archive: Path, folder: Path, downloads: Path) -> lis
             raise
         aside = files.put_aside(archive, "damaged").name
         raise CourseError(
-            f"{error} It is kept as {aside}, and the next try gets another."
+            f"The download {archive} is damaged or incomplete: it is kept as {aside}; run this "
+            "again to download a new copy."
         ) from error
 
 
@@ -164,8 +165,8 @@ def _arrange(source: Source, archive: Path, unpacked: Path, tree: Path) -> list[
     counts = {part: dict(Counter(names)) for part, names in found.items()}
     if counts != expected:
         raise CourseError(
-            f"The archive {archive} holds {counts} images instead of {expected}: replace it by a "
-            "good copy."
+            f"The archive {archive} holds {counts} images instead of {expected}: put a good copy "
+            "in its place."
         )
     top.rename(tree)
     return [*format_counts(counts), f"licence   {source.licence}"]

@@ -109,7 +109,7 @@ def _receive(url: str, part: Path, size: int | None, bar: tqdm) -> None:
         if total is not None and size is not None and total != size:
             raise AddressError(f"has a file of {total:,} bytes instead of {size:,}")
         if whole := total or size:  # photographs hardly shrink: unpacked they take as much again
-            require_space(part.parent, 2 * whole - start, "downloading and unpacking it")
+            require_space(part.parent, 2 * whole - start, "downloading and unpacking the file")
         bar.total = whole
         bar.update(start - bar.n)
         # As they came: a .tgz that is labelled as gzip-encoded must not be unpacked here.

@@ -51,7 +51,7 @@ def check_5_1(compute_maps: Callable) -> str | None:
                 return "Weight the maps by their gradients before you add them up."
             return f"The map of the {name} layer is another one: whose gradient did you take?"
     left = sum(len(layer._forward_hooks) + len(layer._backward_hooks) for layer in layers)
-    return "Right, but your hooks are still there: call remove() on each." if left else None
+    return "The maps are right; your hooks are still there: remove() each." if left else None
 
 
 @checks("5.2")
@@ -70,10 +70,11 @@ def check_5_2(predict_batch: Callable) -> str | None:
         return f"Six images and three classes give (6, 3), not {tuple(given.shape)}."
     if torch.allclose(given, logits.softmax(dim=1), atol=1e-5):
         alone = torch.as_tensor(ask(predict_batch, model, images[:1]))
-        return None if torch.allclose(alone, given[:1], atol=1e-5) else "Alone it differs."
+        same = torch.allclose(alone, given[:1], atol=1e-5)
+        return None if same else "An image alone gets other probabilities than in its batch."
     if torch.allclose(given, logits.softmax(dim=0), atol=1e-5):
         sums = ", ".join(f"{total:.2f}" for total in given.sum(dim=1).tolist())
-        return f"The probabilities of six images add up to {sums}: each should add up to 1."
+        return f"For six other images and three classes the sums are {sums}: each should be 1."
     if torch.allclose(given, logits, atol=1e-5):
         return "These are logits: make probabilities of them."
     return "These are other probabilities: is the model still in eval mode?"
