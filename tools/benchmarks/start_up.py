@@ -1,14 +1,17 @@
 """Seconds from a fresh process to notebook 01's first image, and through each setup cell."""
 
+import ast
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
 
 from tools.benchmarks.runner import ROOT
 
@@ -44,16 +47,27 @@ def run_cells(arguments: list[str], home: str) -> float:
     return time.perf_counter() - start
 
 
+def find_imports(cells: list[str]) -> str:
+    """The import statements of these cells, but for modules that a notebook itself writes."""
+    transform = TransformerManager().transform_cell
+    lines = []
+    for node in (node for cell in cells for node in ast.parse(transform(cell)).body):
+        if isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        else:
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if modules and all(find_spec(module.split(".")[0]) for module in modules):
+            lines.append(ast.unparse(node))
+    return "\n".join(lines)
+
+
 def main(what: str, notebook: str = str(NOTEBOOKS[0])) -> None:
     """In the fresh process: the cells as a kernel runs them, and the figure as an image file."""
     from IPython.core.interactiveshell import InteractiveShell
 
     cells, shell = read_cells(Path(notebook)), InteractiveShell.instance()
     first = next((n for n, cell in enumerate(cells) if "plots.show_images" in cell), 0)
-    imports = re.findall(
-        r"^(?:from|import) [^(\n]+(?:\([^)]*\))?", "\n".join(cells[1:]), re.MULTILINE
-    )
-    for cell in [cells[0], "\n".join(imports)] if what == "setup" else cells[: first + 1]:
+    for cell in [cells[0], find_imports(cells[1:])] if what == "setup" else cells[: first + 1]:
         result = shell.run_cell(cell)
         result.raise_error()
     if what == "image":
