@@ -137,7 +137,7 @@ class DecodedOnce(Dataset):
     """A drop-in for `ImageFolder` that decodes each file once and keeps the pixels on disk.
 
     `images` is uint8 [N, size, size, 3], memory-mapped: shorter side to `size`, middle square.
-    `transform` gets each image as a uint8 tensor [3, size, size].
+    `transform` gets a PIL image of RGB, as from `ImageFolder`: torchvision is quickest with these.
     """
 
     def __init__(self, folder: ImageFolder, file: Path, size: int = 256) -> None:
@@ -155,7 +155,7 @@ class DecodedOnce(Dataset):
         return len(self.targets)
 
     def __getitem__(self, row: int):
-        image = torch.from_numpy(np.array(self.images[row])).permute(2, 0, 1)
+        image = Image.fromarray(self.images[row])
         return self.transform(image) if self.transform else image, self.targets[row]
 
 

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import ImageFolder
 
+from tools.benchmarks import article
 from utils.data import DecodedOnce, make_transforms
 from utils.features import extract_features, fit_head, select_per_class
 from utils.finetuning import keep_statistics, unfreeze_from
@@ -90,10 +91,10 @@ def reach_accuracy(train: str, test: str, per_class: int) -> Iterator[dict]:
 
 
 def read_images(folder: str) -> Iterator[dict]:
-    """Batches of augmented images that were decoded once: from the second epoch on."""
-    settings = choose_settings()
+    """Batches with the article's transforms, decoded once: from the second epoch on."""
+    images = cast(ImageFolder, article.make_loader(Path(folder), augment=True).dataset)
     with tempfile.TemporaryDirectory() as home:
-        once = DecodedOnce(open_folder(folder, settings, augment=True), Path(home) / "images")
+        once = DecodedOnce(images, Path(home) / "images")
         loader = DataLoader(once, batch_size=32, shuffle=True)
         while True:
             torch.manual_seed(0)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from PIL import Image
+
 from tools.benchmarks.runner import ROOT
 from utils.download import download
 from utils.settings import load_settings
 
 DRAWINGS = ROOT / "data" / "dogscats-sample.tgz"
+PHONE = (4000, 3000)  # pixels
 PHOTOS = ROOT.parent / "shared" / "photos" / "dogscats-photos.tgz"
 
 
@@ -37,6 +40,16 @@ class Material:
                 (folder / name).mkdir(parents=True)
                 for number in range(count // 2):
                     shutil.copy(files[number % len(files)], folder / name / f"{number:05d}.jpg")
+        return str(folder)
+
+    def enlarge(self, count: int) -> str:
+        """As `take`, with as many pixels as a phone's photographs have."""
+        folder = self.home / f"large-{count}"
+        shutil.copytree(self.take(count), folder)
+        for file in folder.glob("*/*.jpg"):
+            with Image.open(file) as image:
+                large = image.resize(PHONE)
+            large.save(file, quality=90)
         return str(folder)
 
 

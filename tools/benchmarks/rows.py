@@ -114,15 +114,22 @@ def bench_custom_cnn(material: Material) -> list[dict]:
 
 
 def bench_input(material: Material) -> list[dict]:
-    """Random views of 320 drawings in batches of 32, no network."""
-    arguments = {"folder": material.take(320)}
-    sides = {
-        "ours": Side("tools.benchmarks.course_side:read_images", arguments, "course"),
-        "baseline": Side("tools.benchmarks.article_side:read_pictures", arguments),
-    }
-    found = alternate(sides, 7)
-    rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-    return [make_row("input_pipeline", *rates, "images/s", 4)]
+    """The article's random views of 32 images in a batch, decoded once or each time; no network."""
+    rows = []
+    for kind, folder in (
+        ("", material.take(320)),
+        ("_photographs", material.photos and str(material.photos / "valid")),
+        ("_12_megapixels", material.enlarge(32)),
+    ):
+        if folder:
+            sides = {
+                "ours": Side("tools.benchmarks.course_side:read_images", {"folder": folder}),
+                "baseline": Side("tools.benchmarks.article_side:read_pictures", {"folder": folder}),
+            }
+            found = alternate(sides, 5)
+            rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
+            rows.append(make_row(f"input_pipeline{kind}", *rates, "images/s", 4))
+    return rows
 
 
 def bench_second_run(material: Material) -> list[dict]:
@@ -162,6 +169,31 @@ def bench_time_to_98(material: Material) -> list[dict]:
     if row["accuracy"] < TARGET:
         print(f"time_to_98: our mean of five draws is {row['accuracy']:.1%}, short of the target.")
     return [row]
+
+
+def bench_onnx(material: Material) -> list[dict]:
+    """EfficientNet-Lite0's features by ONNX Runtime, in float32 and in int8, against PyTorch."""
+    if material.photos is None:
+        print("onnx_features is left out: ../shared/photos/dogscats-photos.tgz is not there.")
+        return []
+    folders = {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
+    task = "tools.benchmarks.onnx_side:extract"
+    found = alternate(
+        {kind: Side(task, folders | {"kind": kind}) for kind in ("PyTorch", "float32", "int8")}, 7
+    )
+    rates = {kind: pick(values, "rate") for kind, values in found.items()}
+    right = {kind: values[0]["right"] for kind, values in found.items()}
+    more = {
+        "correct": {kind: sum(answers) for kind, answers in right.items()},
+        "tested": len(right["PyTorch"]),
+        "gained": sum(a > b for a, b in zip(right["int8"], right["PyTorch"], strict=True)),
+        "lost": sum(a < b for a, b in zip(right["int8"], right["PyTorch"], strict=True)),
+        "prepared": {kind: values[0]["prepared"] for kind, values in found.items()},
+    }
+    return [
+        make_row("onnx_features", rates["float32"], rates["PyTorch"], "images/s"),
+        make_row("onnx_features_int8", rates["int8"], rates["PyTorch"], "images/s", 1.5, **more),
+    ]
 
 
 def bench_start_up(material: Material) -> list[dict]:
@@ -244,6 +276,7 @@ ROWS: dict[str, Callable[[Material], list[dict]]] = {
     "input_pipeline": bench_input,
     "second_run": bench_second_run,
     "time_to_98": bench_time_to_98,
+    "onnx_features": bench_onnx,
     "start_up": bench_start_up,
     "slider_redraw": bench_slider,
     "core_on_sample": bench_core,
