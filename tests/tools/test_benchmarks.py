@@ -280,9 +280,8 @@ def test_an_emulated_precision_is_not_measured():
 def test_cells_run_as_a_kernel_runs_them(tmp_path):
     """Lines with ! and %, and a last line of several lines whose value is the first image."""
     cells = ["if False:\n    !git clone it\n    %pip install it", "class D:\n    save = print"]
-    cells.append("JOB = """\nfrom job import train\n"""\nif plots is not None:\n    import job")
-    cells.append("from written_by_this_notebook import train")
     cells.append("plots = None\n(D() if plots is None else\n plots.show_images())")
+    cells.append("JOB = '''\nfrom nowhere import train\n'''\nfrom written_here import train")
     notebook = tmp_path / "01.ipynb"
     content = [{"cell_type": "code", "source": cell} for cell in cells]
     notebook.write_text(json.dumps({"cells": content}))

@@ -178,9 +178,8 @@ def bench_onnx(material: Material) -> list[dict]:
         return []
     folders = {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
     task = "tools.benchmarks.onnx_side:extract"
-    found = alternate(
-        {kind: Side(task, folders | {"kind": kind}) for kind in ("PyTorch", "float32", "int8")}, 7
-    )
+    kinds = "PyTorch", "float32", "int8"
+    found = alternate({kind: Side(task, folders | {"kind": kind}, "course") for kind in kinds}, 7)
     rates = {kind: pick(values, "rate") for kind, values in found.items()}
     right = {kind: values[0]["right"] for kind, values in found.items()}
     more = {
