@@ -591,6 +591,22 @@ def test_a_class_of_nothing_but_gifs(prepare) -> None:
     assert prepare(files)[0]["train"]["memes"] == 3
 
 
+def test_large_photographs_are_made_smaller_once_and_stay_upright(prepare, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter, as a phone held upright writes it
+    wide, tall = Image.new("RGB", (2400, 1600)), Image.new("RGB", (2400, 1600), "red")
+    files = USUAL | {
+        "train/cats/wide.jpg": save(wide, "JPEG"),
+        "train/cats/tall.jpg": save(tall, "JPEG", exif=exif),
+    }
+    _, printed, tree = prepare(files)
+    assert "converted 2 files to plain RGB, large ones to fewer pixels" in printed
+    for name, size in (("wide", (1536, 1024)), ("tall", (1024, 1536))):
+        with Image.open(tree / "train" / "cats" / f"{name}.jpg") as image:
+            assert image.size == size
+    assert list_files(tmp_path / "mine") == files
+
+
 def test_two_files_of_one_name_are_both_kept(prepare) -> None:
     files = place({"train": 5, "valid": 3, "test": 2}) | draw("train/cats/{}.PNG", 5)
     assert prepare(files)[0] == count((13, 8), 2)

@@ -15,7 +15,7 @@ from utils.download.transfer import AddressError, fetch_file
 from utils.settings import ROOT, CourseError, Settings
 
 STAMP = ".complete.json"
-FORM = 2  # of the tree: with another number all are made anew
+FORM = 3  # of the tree: with another number all are made anew
 
 
 def download(settings: Settings) -> Path:

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from utils.settings import CourseError
 
 LARGEST_IMAGE = 100_000_000  # pixels; a decompression bomb has more
+SHORTER_SIDE = 1024  # pixels; of a larger image a smaller copy is decoded in each epoch
 LONGEST_SHAPE = 8  # times its shorter side: of a longer one, a mere line, the middle is taken
 # Of the kinds Pillow knows, those that images come in. Others do more than decode: for EPS it
 # starts Ghostscript, which runs the program that the file is.
@@ -37,16 +38,17 @@ def read_image(file: str | Path | BinaryIO) -> Image.Image:
 
 
 def needs_copy(file: Path) -> bool:
-    """Whether plain ImageFolder would not show this file as `read_image` does; else see there."""
+    """Whether plain ImageFolder would misread this file or be slow; raises as `read_image`."""
 
     def check(image: Image.Image) -> bool:
         plain = image.mode in ("1", "L", "RGB", "P") and "transparency" not in image.info
         animated = getattr(image, "is_animated", False) and image.format != "MPO"
         strange = image.format in ("GIF", "AVIF", "JPEG2000", "HEIF") or animated
         upright = _find_turn(image) is None
+        large = min(image.size) > SHORTER_SIDE
         image.draft("RGB", (64, 64))  # a JPEG is read to its end in a quarter of the time
         image.load()
-        return strange or not (plain and upright and _cut(image) is image)
+        return strange or large or not (plain and upright and _cut(image) is image)
 
     return _decode(file, check)
 

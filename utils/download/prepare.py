@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from utils.download.archives import LONGEST
-from utils.download.images import needs_copy, read_image
+from utils.download.images import SHORTER_SIDE, needs_copy, read_image
 from utils.download.layouts import ENDINGS, Folder, Row, find_layout
 from utils.files import count, describe_write_error
 from utils.settings import CourseError
@@ -70,7 +70,7 @@ def prepare_tree(
         raise describe_write_error(error, tree.parent.parent) from error
     lines = [*format_counts(counts), *(f"taken     {sentence}" for sentence in layout.taken)]
     if copies := sum(looks[row.file] for row in rows):
-        lines.append(f"converted {count(copies, 'file')} to plain RGB")
+        lines.append(f"converted {count(copies, 'file')} to plain RGB, large ones to fewer pixels")
     for child in layout.ignored:
         images = count(len(child.all_images), "image")
         lines.append(f"ignored   {child.name} ({images}): not taken for a part or a class")
@@ -158,10 +158,13 @@ def _name_files(rows: list[Row], looks: dict[Path, bool]) -> Iterable[str]:
 
 
 def _place(links: tuple[Callable, ...], job: tuple[Path, bool, Path]) -> None:
-    """Link a good file into the tree, or write a converted copy of another one."""
+    """Link a good file into the tree, or write a converted and smaller copy of another one."""
     file, is_copy, target = job
     if is_copy:
-        return read_image(file).save(target, quality=95)
+        image = read_image(file)
+        longer = SHORTER_SIDE * max(image.size) / min(image.size)
+        image.thumbnail((longer, longer))  # never to more pixels
+        return image.save(target, quality=95)
     for link in links:
         try:
             return link(os.path.realpath(file), target)
