@@ -38,8 +38,12 @@ from tools.widget_protocol import Page, find_boxes
 from utils.settings import ROOT, CourseError, print_anything
 
 BUILD = ROOT / "_build" / "colab_twin"
-# The exporter of torch 2.9 (Python 3.12) logs it of torchvision's own operators; later ones do not.
-KNOWN = "Missing annotation for parameter"
+# What torch's exporter says of itself: the first one 2.9 (Python 3.12), the others 2.11 (3.13).
+KNOWN = (
+    "Missing annotation for parameter",
+    "`isinstance(treespec, LeafSpec)` is deprecated",
+    "return cls.__new__(cls, *args)",  # the line of that warning
+)
 LIST_VERSIONS = """
 import json, re
 from importlib.metadata import distributions
@@ -167,7 +171,11 @@ class Twin:
                 if cell.cell_type == "code":
                     for output in cell.outputs:
                         said = output.text if output.get("name") == "stderr" else ""
-                        unknown = [line for line in said.splitlines() if KNOWN not in line]
+                        unknown = [
+                            line
+                            for line in said.splitlines()
+                            if not any(known in line for known in KNOWN)
+                        ]
                         if output.output_type == "error" or unknown:
                             raise CourseError(f"{cell.source}\nshows {output}"[:2000])
             boxes = [box for cell in code for box in find_boxes(cell.outputs)]
