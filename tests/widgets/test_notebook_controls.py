@@ -194,7 +194,7 @@ def test_a_training_follows_its_peak_rate_and_its_warm_up(shown):
     rates = [0.003, 0.03, 0.3]
     widgets.explore(names["draw_training"], peak_rate=rates, warm_up=(0.0, 0.5, 0.2))
     [(box, first)] = shown
-    assert "Peak rate 0.003, warm-up 20%: the loss ends at" in first.description
+    assert "Peak rate 0.003, warm-up 20%: the loss goes from" in first.description
     start = find(box, "").value  # matplotlib 3.8 draws the same figure differently the second time
     find(box, "peak rate").value = 0.3
     assert "Peak rate 0.3, warm-up 20%" in find(box, "").value
