@@ -108,7 +108,7 @@ def test_a_damaged_shared_archive_is_not_touched(tmp_path: Path) -> None:
     settings = make_settings(tmp_path / "home", url, shared=shared)
     file = {f"downloads/{find_source(settings).file_name}": ARCHIVE[:-100]}
     write_files(shared, file)
-    with pytest.raises(CourseError, match="damaged or incomplete .*good one there.$"):
+    with pytest.raises(CourseError, match="damaged or incomplete .*good copy.$"):
         download(settings)
     assert list_files(shared) == file
 

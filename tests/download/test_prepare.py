@@ -307,7 +307,7 @@ UNCLEAR = {
     "'owls' of .* has 1 image to train on and 3 ": USUAL
     | draw("train/owls/{}.png", 1)
     | draw("valid/owls/{}.png", 3),
-    "'owls' .* has 1 .* and 1 to test on: it needs 2 and 1. Add images": place({"p": 5})
+    "'owls' .* has 1 .* and 1 to test on: add some, to at least 2 and 1, or": place({"p": 5})
     | draw("p/owls/{}.png", 2),
     "'owls' .* .3 files left out, first: p/owls/0.png is empty": place({"p": 5})
     | {f"p/owls/{n}.png": b"" for n in range(3)},

@@ -67,12 +67,6 @@ def format_rows(rows: list[dict], groups: dict[str, Callable]) -> str:
     return "\n" + "\n\n".join("\n".join(block) for block in blocks) + "\n\n"
 
 
-def count_to_pay(row: dict) -> float:
-    """How many images it takes until the quicker side has made up for its preparation."""
-    saved = 1 / row["baseline"] - 1 / row["ours"]  # seconds an image
-    return (row["prepared"]["int8"] - row["prepared"]["PyTorch"]) / saved
-
-
 def describe_more(row: dict) -> list[str]:
     """What stands in a row beside its ratio, in words."""
     lines = []
@@ -100,11 +94,12 @@ def describe_more(row: dict) -> list[str]:
         )
     if "prepared" in row:
         counts = ", ".join(f"{kind} {count}" for kind, count in row["correct"].items())
+        more = row["prepared"]["int8"] - row["prepared"]["PyTorch"]  # seconds
+        saved = 1 / row["baseline"] - 1 / row["ours"]  # seconds an image
         lines.append(
             f"{row['name']}: correct of {row['tested']} test photographs: {counts} (int8 against "
             f"PyTorch: gained {row['gained']}, lost {row['lost']}); exporting and quantising takes "
-            f"{row['prepared']['int8'] - row['prepared']['PyTorch']:.0f} s, what it saves on "
-            f"{count_to_pay(row):,.0f} images"
+            f"{more:.0f} s, what it saves on {more / saved:,.0f} images"
         )
     if "setup_cells" in row:
         cells = ", ".join(f"{name[:2]} {value:.1f} s" for name, value in row["setup_cells"].items())

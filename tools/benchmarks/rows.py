@@ -29,6 +29,14 @@ def pick(measured: list[dict], key: str = "seconds") -> list[float]:
     return [numbers[key] for numbers in measured]
 
 
+def find_photographs(material: Material, row: str) -> dict[str, str]:
+    """The photographs' two folders; where there are none, nothing and a line that says so."""
+    if material.photos is None:
+        print(f"{row} is left out: ../shared/photos/dogscats-photos.tgz is not there.")
+        return {}
+    return {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
+
+
 def bench_frozen(material: Material) -> list[dict]:
     """Ten epochs of ResNet-101's new head from 16 drawings: theirs sends 160 through it."""
     arguments = {"folder": material.take(16), "epochs": 10}
@@ -115,20 +123,19 @@ def bench_custom_cnn(material: Material) -> list[dict]:
 
 def bench_input(material: Material) -> list[dict]:
     """The article's random views of 32 images in a batch, decoded once or each time; no network."""
+    folders = {"input_pipeline": material.take(320)}
+    if photographs := find_photographs(material, "input_pipeline_photographs"):
+        folders["input_pipeline_photographs"] = photographs["test"]
+    folders["input_pipeline_12_megapixels"] = material.enlarge(32)
     rows = []
-    for kind, folder in (
-        ("", material.take(320)),
-        ("_photographs", material.photos and str(material.photos / "valid")),
-        ("_12_megapixels", material.enlarge(32)),
-    ):
-        if folder:
-            sides = {
-                "ours": Side("tools.benchmarks.course_side:read_images", {"folder": folder}),
-                "baseline": Side("tools.benchmarks.article_side:read_pictures", {"folder": folder}),
-            }
-            found = alternate(sides, 5)
-            rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
-            rows.append(make_row(f"input_pipeline{kind}", *rates, "images/s", 4))
+    for name, folder in folders.items():
+        sides = {
+            "ours": Side("tools.benchmarks.course_side:read_images", {"folder": folder}),
+            "baseline": Side("tools.benchmarks.article_side:read_pictures", {"folder": folder}),
+        }
+        found = alternate(sides, 5)
+        rates = pick(found["ours"], "rate"), pick(found["baseline"], "rate")
+        rows.append(make_row(name, *rates, "images/s", 4))
     return rows
 
 
@@ -144,10 +151,8 @@ def bench_second_run(material: Material) -> list[dict]:
 
 def bench_time_to_98(material: Material) -> list[dict]:
     """Five draws of a few photographs against the article's loop with all of them."""
-    if material.photos is None:
-        print("time_to_98 is left out: ../shared/photos/dogscats-photos.tgz is not there.")
+    if not (folders := find_photographs(material, "time_to_98")):
         return []
-    folders = {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
     arguments = folders | {"target": TARGET, "epochs": 10}
     sides = {
         "ours": Side(
@@ -173,10 +178,8 @@ def bench_time_to_98(material: Material) -> list[dict]:
 
 def bench_onnx(material: Material) -> list[dict]:
     """EfficientNet-Lite0's features by ONNX Runtime, in float32 and in int8, against PyTorch."""
-    if material.photos is None:
-        print("onnx_features is left out: ../shared/photos/dogscats-photos.tgz is not there.")
+    if not (folders := find_photographs(material, "onnx_features")):
         return []
-    folders = {"train": str(material.photos / "train"), "test": str(material.photos / "valid")}
     task = "tools.benchmarks.onnx_side:extract"
     kinds = "PyTorch", "float32", "int8"
     found = alternate({kind: Side(task, folders | {"kind": kind}, "course") for kind in kinds}, 7)

@@ -82,7 +82,7 @@ def unpack(
         if start[:2] not in (b"PK", b"MZ", *OPENERS) and b"ustar" not in start:
             reason = "it does not begin like a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz"
         raise DamagedError(
-            f"The archive {archive} is damaged or incomplete ({reason}): put a good one there."
+            f"The archive {archive} is damaged or incomplete ({reason}): use a good copy."
         ) from error
 
 

@@ -148,8 +148,7 @@ def _unpack(source: Source, archive: Path, folder: Path, downloads: Path) -> lis
             raise
         aside = files.put_aside(archive, "damaged").name
         raise CourseError(
-            f"The download {archive} is damaged or incomplete: it is kept as {aside}; run this "
-            "again to download a new copy."
+            f"{error} This one is kept as {aside}: run the same again to download another."
         ) from error
 
 

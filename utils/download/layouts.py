@@ -100,7 +100,7 @@ def scan(path: Path, excluded: Path, depth: int = 0) -> Folder:
             "set COURSE_DATA to another one."
         ) from error
     if len(listed) > MOST_FILES or depth > DEEPEST:
-        raise CourseError(f"The folder {path} has too much in it: set COURSE_DATA to images alone.")
+        raise CourseError(f"The folder {path} has too much in it: set COURSE_DATA to another.")
     here = Path(os.path.realpath(path))
     sides = SIDE_FOLDERS if "images" in map(str.lower, listed) else ()
     for below in (path / name for name in listed):

@@ -95,7 +95,7 @@ def format_counts(counts: dict[str, dict[str, int]]) -> list[str]:
     if counts["train"][few] * FEW <= counts["train"][many]:
         lines.append(
             f"Note: {counts['train'][few]} images of {few} to train on, {counts['train'][many]} of "
-            f"{many}: a network that never says {few} is right nearly always. Add some."
+            f"{many}: a network that never says {few} is right nearly always. Add some of {few}."
         )
     return lines
 
@@ -129,8 +129,8 @@ def _check_counts(counts: dict, address: str, reasons: list[str], share: float) 
         if train < FEWEST["train"] or test < FEWEST["valid"]:
             raise CourseError(
                 f"The class {name!r} of {address[0].lower()}{address[1:]} has "
-                f"{count(train, 'image')} to train on and {test} to test on{left_out}: it "
-                f"needs {FEWEST['train']} and {FEWEST['valid']}. Add images, or remove the class."
+                f"{count(train, 'image')} to train on and {test} to test on{left_out}: add "
+                f"some, to at least {FEWEST['train']} and {FEWEST['valid']}, or remove the class."
             )
     number, classes = sum(counts["train"].values()), len(counts["train"])
     if math.ceil(number * share) < classes:

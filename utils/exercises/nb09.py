@@ -74,7 +74,7 @@ def check_rate(find_rate: Callable) -> str | None:
     for step, right in ((0, 0.1), (50, 0.45), (100, 0.8), (5_000, 0.8)):
         given = float(ask(find_rate, step, warm_up))
         if not math.isclose(given, right, abs_tol=1e-6):
-            return f"At step {step:,}, after a warm-up of {warm_up}, it is {right}, not {given:g}."
+            return f"At step {step:,}, with a warm-up of {warm_up}, it is {right}, not {given:g}."
     return None
 
 
