@@ -100,8 +100,8 @@ sample: $(DEV_TOOLS)  ## redraw data/dogscats-sample.tgz: same seed, same bytes
 
 # pip comes last when a virtual environment is made: without it, it is half made, and made again.
 $(BIN)/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
-		"The course needs Python 3.11 or newer, and '$(PYTHON)' is not: name one that is, for example" \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' 2>/dev/null || { echo \
+		"The course needs Python 3.11.4 or newer, and '$(PYTHON)' is not: name one that is, for example" \
 		"make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 

@@ -4,7 +4,7 @@ import pytest
 
 # Raise the first when tests come, and look twice where it has to be lowered.
 LEAST_EXECUTED = 1_380
-MOST_SKIPPED = 20  # on Windows, and where root cannot drop what root may do
+MOST_SKIPPED = 20  # on macOS, and where root cannot drop what root may do
 
 
 def find_fault(config: pytest.Config) -> str:

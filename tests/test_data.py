@@ -1,14 +1,18 @@
 """Transforms, splits and loaders; decoding once."""
 
+import ast
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, RandomSampler, Subset
 from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
 
 from utils.data import (
     DecodedOnce,
@@ -19,7 +23,9 @@ from utils.data import (
     make_transforms,
     split_rows,
 )
-from utils.settings import CourseError, load_settings
+from utils.settings import ROOT, CourseError, load_settings
+
+TYPED = ("to_tensor", "train_transform", "test_transform")  # in notebook 01
 
 
 @pytest.fixture
@@ -37,6 +43,21 @@ def test_loaders_give_what_a_network_wants(settings) -> None:
     assert -1 <= images.min() < images.max() <= 1
     assert (len(loaders.train.dataset), len(loaders.validation.dataset)) == (57, 25)
     assert len(loaders.test.dataset) == 7
+    assert isinstance(loaders.train.sampler, RandomSampler)
+
+
+def test_the_transforms_are_those_that_notebook_01_types(settings) -> None:
+    names = {"v2": v2, "torch": torch, "settings": settings}
+    for cell in nbformat.read(ROOT / "notebooks" / "01_data_and_augmentation.ipynb", 4).cells:
+        if "spine" in cell.metadata.get("tags", []):
+            tree = ast.parse(cell.source)
+            tree.body = [
+                node
+                for node in tree.body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in TYPED
+            ]
+            exec(compile(tree, "notebook 01", "exec"), names)
+    assert str(make_transforms(settings)) == str((names[TYPED[1]], names[TYPED[2]]))
 
 
 def test_the_split_is_stratified_seeded_and_without_overlap(settings) -> None:
@@ -116,7 +137,10 @@ def test_decoded_once_gives_the_same_images_and_reads_no_file_again(settings, tm
     before = (tmp_path / "decoded.uint8").stat().st_mtime_ns
     again = DecodedOnce(plain, tmp_path / "decoded.uint8", size=256)
     assert torch.equal(again[3][0], once[3][0])
+    assert len(pickle.dumps(once)) < 20_000  # what a worker is sent: not the pixels
     assert (tmp_path / "decoded.uint8").stat().st_mtime_ns == before
+    smaller = DecodedOnce(plain, tmp_path / "decoded.uint8", size=64)
+    assert smaller.images.shape == (7, 64, 64, 3)
 
 
 def test_an_interrupted_decoding_leaves_nothing_half_done(settings, tmp_path, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """Features on disk, and heads trained on them."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from small import make_loader, make_small_network
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -84,6 +86,21 @@ def test_a_class_reads_the_features_that_somebody_shares(settings, calls, tmp_pa
     mine = replace(settings, home=tmp_path / "mine", shared=settings.home)
     load_features(mine, "train")
     assert len(calls) == 1 and not list((tmp_path / "mine").rglob("*.npz"))
+
+
+def test_other_numbers_have_a_file_of_their_own(
+    settings, calls, noise, tmp_path, monkeypatch
+) -> None:
+    load_features(settings, "test")
+    load_features(replace(settings, precision="bfloat16"), "test")
+    others = shutil.copytree(noise, tmp_path / "others")
+    for path in others.rglob("*.png"):
+        Image.new("RGB", (64, 64)).save(path)
+    load_features(replace(settings, data=str(others)), "test")
+    (tmp_path / "weights").write_bytes(b"others")
+    monkeypatch.setattr(features_room, "download_weights", lambda s: tmp_path / "weights")
+    load_features(settings, "test")
+    assert len(calls) == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", None])

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from patience import HANG, wait_until
 
 from utils import files
 from utils.settings import CourseError
@@ -60,6 +62,30 @@ def test_whole_zip(tmp_path: Path) -> None:
         assert not files.is_whole(tmp_path / "a.npz")
 
 
+def test_a_disk_that_fills_up_under_torch_save_is_named(tmp_path: Path) -> None:
+    """torch.save closes its archive even so, which fails in another way and hides the cause."""
+
+    def write(file) -> None:
+        def write_a_little(content) -> int:
+            if file.tell() + len(content) > 1000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return file.write(content)
+
+        torch.save(torch.zeros(1000), SimpleNamespace(write=write_a_little, flush=file.flush))
+
+    with pytest.raises(CourseError, match="is full: make room"):
+        files.write_atomically(tmp_path / "a.pt", write)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_fault_of_the_code_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    def write(file) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="^shapes do not fit$"):
+        files.write_atomically(tmp_path / "a.pt", write)
+
+
 def test_a_file_put_aside_is_not_lost(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"x")
     assert files.put_aside(tmp_path / "a.pt", "damaged").read_bytes() == b"x"
@@ -83,11 +109,9 @@ def test_one_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     with files.hold_lock(tmp_path / "locks", "pets"):
         other = threading.Thread(target=wait_and_enter)
         other.start()
-        deadline = time.monotonic() + 30
-        while "waiting" not in capsys.readouterr().out and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: "waiting" in capsys.readouterr().out)
         order.append("first")
-    other.join(30)
+    other.join(HANG)
     assert order == ["first", "second"]
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import inspect
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -157,7 +156,3 @@ def test_the_environment_is_read_in_one_room() -> None:
     }
     # The commands hand what is typed on to the settings.
     assert readers <= {"settings", "download", "predict", "distributed"}, readers
-
-
-def test_this_file_knows_every_room() -> None:
-    assert all(inspect.ismodule(importlib.import_module(f"utils.{room}")) for room in ORDER)

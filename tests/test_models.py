@@ -94,6 +94,19 @@ def test_lower_precision_changes_neither_loop_nor_attributes(lite0: nn.Module) -
     assert torch.equal(again(images), fast)
 
 
+def test_an_interrupt_leaves_the_lower_precision(lite0: nn.Module) -> None:
+    settings = replace(load_settings("sample"), device="cpu", precision="bfloat16")
+    model = use_fast_arithmetic(copy.deepcopy(lite0), settings)
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    model.fc.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model(torch.randn(1, 3, 64, 64))
+    assert not torch.is_autocast_enabled("cpu")
+
+
 def test_float16_is_for_inference_only(lite0: nn.Module) -> None:
     settings = replace(load_settings("sample"), device="cpu", precision="float16")
     model = use_fast_arithmetic(copy.deepcopy(lite0), settings, training=True)

@@ -123,7 +123,8 @@ def test_the_best_on_validation_of_the_newest_images(settings, monkeypatch):
     save(settings, "frozen", 0.8, "mine-1234", age=500)
     save(settings, "custom_cnn", 0.9, "mine-1234", age=900)
     assert choose() == ("mine-1234", "custom_cnn")
-    save(settings, "unfrozen", 1.0, age=1000)  # of the sample, before
+    save(settings, "frozen", 1.0, "older-5678", age=2000)
+    save(settings, "unfrozen", 1.0)  # of the sample, and newer
     assert choose() == ("mine-1234", "custom_cnn")
     assert choose("frozen") == ("mine-1234", "frozen")
     assert choose("unfrozen") == ("sample", "unfrozen")

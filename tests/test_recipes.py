@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
 from utils import recipes
 from utils.runs import find_folder, find_run
-from utils.settings import load_settings
+from utils.settings import ROOT, load_settings
 
 
 @pytest.fixture
@@ -25,17 +26,30 @@ def test_frozen_and_unfrozen_are_made_once(settings, monkeypatch, capsys) -> Non
     assert (run.n_train, run.n_test, run.epochs, run.trainable_parameters) == (57, 7, 10, 2562)
     assert run.test_accuracy > 0.9  # two levels of grey: any backbone tells them apart
 
-    unfrozen = recipes.load_unfrozen(settings)
+    unfrozen = recipes.load_or_make(settings, "unfrozen")
     assert "Made the network of notebook 04" in capsys.readouterr().out
     assert find_run(settings, "unfrozen").trainable_parameters > 3_000_000
     assert torch.equal(frozen.body.conv_stem.weight, unfrozen.body.conv_stem.weight)
     assert not torch.equal(frozen.body.conv_head.weight, unfrozen.body.conv_head.weight)
 
     monkeypatch.setattr(recipes, "fit", None)  # whoever trains now, fails
-    for load, made in ((recipes.load_frozen, frozen), (recipes.load_unfrozen, unfrozen)):
-        found = load(settings)
+    for name, made in (("frozen", frozen), ("unfrozen", unfrozen)):
+        found = recipes.load_or_make(settings, name)
         assert capsys.readouterr().out == "" and not found.training
         assert torch.equal(found.fc.weight, made.fc.weight)
+
+
+def test_rates_and_epochs_are_those_that_the_notebooks_type() -> None:
+    typed = {}
+    for path in sorted((ROOT / "notebooks").glob("0[2-4]_*.ipynb")):
+        cells = nbformat.read(path, 4).cells
+        spine = [cell.source for cell in cells if "spine" in cell.metadata.get("tags", [])]
+        typed[path.name[:2]] = "\n".join(spine)
+    assert f"Adam(model.parameters(), lr={recipes.CUSTOM_CNN_RATE})" in typed["02"]
+    assert f"for epoch in range({recipes.HEAD_EPOCHS}):" in typed["03"]
+    assert f"for epoch in range({recipes.UNFROZEN_EPOCHS}):" in typed["04"]
+    assert f"unfreeze_gently(model, {recipes.UNFROZEN_RATE:.4f})" in typed["04"]
+    assert f"rate = {recipes.RATE_FACTOR} * rate" in typed["04"]
 
 
 def test_custom_cnn_goes_on_from_its_checkpoint(settings, monkeypatch) -> None:

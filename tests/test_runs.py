@@ -133,11 +133,23 @@ def test_later_run_replaces_an_earlier_one(settings, loaders) -> None:
     assert find_run(settings, "frozen").correct == 8
 
 
+def test_a_run_that_breaks_off_while_it_is_saved_is_none(settings, loaders, monkeypatch) -> None:
+    def stop(*_) -> None:
+        raise KeyboardInterrupt
+
+    save(settings, loaders, "frozen", correct=3)
+    monkeypatch.setattr(runs_room, "write_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save(settings, loaders, "frozen", correct=8)
+    assert find_run(settings, "frozen") is None
+
+
 def test_the_best_on_validation_is_chosen_and_of_equals_the_smallest(settings, loaders) -> None:
     save(settings, loaders, "custom_cnn", correct=10, validation=0.7)  # the test has no say
     save(settings, loaders, "unfrozen", correct=1, validation=0.9)
     save(settings, loaders, "frozen", correct=1, validation=0.9)
-    assert find_best(collect_results(settings)).run == "frozen"
+    results = collect_results(settings)
+    assert find_best(results).run == find_best(results[::-1]).run == "frozen"
 
 
 def test_a_run_that_is_not_there_is_named_with_those_that_are(settings, loaders) -> None:

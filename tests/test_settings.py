@@ -32,6 +32,16 @@ def test_environment_beats_arguments(monkeypatch, tmp_path):
     assert settings.custom_cnn_epochs == PROFILES["photos"].custom_cnn_epochs
 
 
+@pytest.mark.parametrize(("has", "precision"), [((7, 5), "float16"), ((8, 0), "bfloat16")])
+def test_the_precision_of_a_gpu(monkeypatch, has: tuple, precision: str):
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: has)
+    assert find_precision("cuda") == precision
+
+
+def test_a_notebook_shows_the_sentence_of_an_error_alone():
+    assert CourseError("Do this.")._render_traceback_() == ["CourseError: Do this."]
+
+
 def test_arguments_beat_the_profile(monkeypatch, tmp_path):
     monkeypatch.delenv("COURSE_HOME")
     settings = load_settings("sample", data="photos", backbone="resnet101", home=str(tmp_path))

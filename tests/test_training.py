@@ -19,7 +19,6 @@ from utils.training import (
     collect_logits,
     criterion,
     evaluate,
-    find_previous,
     fit,
     read_checkpoint,
     train_one_epoch,
@@ -176,7 +175,7 @@ def test_both_checkpoints_damaged_start_from_the_beginning(tmp_path, uninterrupt
     checkpoint = tmp_path / "checkpoint.pt"
     train(checkpoint, stop_after=2)
     checkpoint.write_bytes(b"no checkpoint")
-    find_previous(checkpoint).write_bytes(b"")
+    (tmp_path / "checkpoint.pt.previous").write_bytes(b"")
     model, _, epochs_seen = train(checkpoint)
     assert epochs_seen == [1, 2, 3]
     assert_same_weights(model, uninterrupted[0])
@@ -196,7 +195,10 @@ def test_a_changed_weight_is_noticed(tmp_path: Path, uninterrupted) -> None:
     assert_same_weights(model, uninterrupted[0])
 
 
-@pytest.mark.parametrize("what", ["rate", "network", "images", "seed", "batch size", "frozen"])
+CHANGES = "rate", "network", "images", "transform", "seed", "batch size", "frozen", "schedule"
+
+
+@pytest.mark.parametrize("what", CHANGES)
 def test_checkpoint_of_another_training_is_put_aside(tmp_path, capsys, what: str) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     train(checkpoint, stop_after=1)
@@ -204,19 +206,25 @@ def test_checkpoint_of_another_training_is_put_aside(tmp_path, capsys, what: str
     model, loader = make_small_network(3 if what == "network" else 2), TRAIN
     if what == "images":
         loader = make_loader(seed=7)
+    elif what == "transform":
+        loader = make_loader()
+        loader.dataset.transform = "another"
     elif what == "batch size":
         loader = torch.utils.data.DataLoader(TRAIN.dataset, batch_size=4, shuffle=True)
     elif what == "frozen":
         freeze(model.body[0])
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02 if what == "rate" else 0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step / 5))
+    schedule = None if what == "schedule" else schedule
     torch.manual_seed(4 if what == "seed" else 3)
     epochs: list = []
     fit(model, loader, VALIDATION, optimizer, 3, schedule, checkpoint, epochs.append)
     assert len(epochs) == 3  # all of them
-    assert (tmp_path / "checkpoint.pt.other").read_bytes() == content
+    (other,) = tmp_path.glob("checkpoint.pt.other-*")
+    assert other.read_bytes() == content
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("The checkpoint checkpoint.pt is of another training (")
+    assert first.endswith(f"kept as {other.name}.")
     assert len(first) < 400 and second == "Training goes on from the beginning."
 
 
@@ -257,6 +265,30 @@ def test_disk_full_while_saving_loses_no_epoch(tmp_path, monkeypatch, uninterrup
     assert_same_weights(model, uninterrupted[0])
 
 
+def test_a_second_training_that_is_put_aside_leaves_the_first(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    for seed in ("1", "2"):
+        write_checkpoint(checkpoint, IDENTITY | {"seed": seed}, {"weights": torch.zeros(1)})
+        assert read_checkpoint(checkpoint, IDENTITY | {"seed": "3"}) is None
+    assert len(list(tmp_path.glob("checkpoint.pt.other-*"))) == 2
+
+
+def test_an_interrupted_training_leaves_the_optimizer_as_it_was(tmp_path, uninterrupted) -> None:
+    """A learner runs the cell of `fit` again, and not the cell that makes the optimizer."""
+    checkpoint = tmp_path / "checkpoint.pt"
+    model, optimizer, schedule = make_training()
+    torch.manual_seed(3)
+    parts = model, TRAIN, VALIDATION, optimizer, 3, schedule, checkpoint
+
+    def interrupt(history: dict) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(*parts, interrupt)
+    fit(*parts)
+    assert_same_weights(model, uninterrupted[0])
+
+
 def test_checkpoint_of_a_gpu_is_read_on_a_cpu(tmp_path: Path, monkeypatch) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     with monkeypatch.context() as patch:
@@ -290,7 +322,7 @@ def test_mutated_checkpoints_are_whole_or_put_aside(tmp_path_factory, changes, k
     saved = read_checkpoint(checkpoint, IDENTITY)
     if saved is None:
         (left,) = (path.name for path in checkpoint.parent.iterdir())
-        assert left in ("checkpoint.pt.damaged", "checkpoint.pt.other")
+        assert left == "checkpoint.pt.damaged" or left.startswith("checkpoint.pt.other-")
     else:
         assert torch.equal(saved["model"]["weight"], CONTENT["model"]["weight"])
 

@@ -227,7 +227,7 @@ def work(job: tuple[str, str, Path]) -> tuple[str, str, dict]:
     return name, stage, cell | {"seconds": round(time.perf_counter() - start, 1)}
 
 
-def main(photographs: str, processes: str = "8", *names: str) -> None:
+def main(photographs: str, processes: str = "8") -> None:
     start = time.perf_counter()
     folders = {"photographs": Path(photographs), "drawings": ROOT / "data/datasets/sample"}
     parts = {
@@ -237,10 +237,9 @@ def main(photographs: str, processes: str = "8", *names: str) -> None:
     }
     packed = STORED.with_suffix(".pt")
     torch.save(parts, packed)
-    cases = [name for name in CASES if not names or any(each in name for each in names)]
-    jobs = [(name, stage, packed) for stage in ("none", *STAGES) for name in cases]
+    jobs = [(name, stage, packed) for stage in ("none", *STAGES) for name in CASES]
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    cells: dict[str, dict] = {name: {} for name in cases}
+    cells: dict[str, dict] = {name: {} for name in CASES}
     facts = {
         "command": "python -m tools.unfreezing PHOTOGRAPHS",
         "machine": f"{device}, PyTorch {torch.__version__}",
@@ -253,7 +252,7 @@ def main(photographs: str, processes: str = "8", *names: str) -> None:
             cells[name][stage] = cell
             facts["seconds"] = seconds = round(time.perf_counter() - start)
             print(f"{seconds:5d} s  {name}, {stage}: {cell}", flush=True)
-            STORED.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    STORED.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     packed.unlink()
 
 

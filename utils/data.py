@@ -149,7 +149,11 @@ class DecodedOnce(Dataset):
             paths = [Path(path) for path, _ in folder.samples]
             write_atomically(file, lambda output: write_decoded(paths, size, output, file.parent))
             write_json(notes, key)
-        self.images = np.memmap(file, np.uint8, "r").reshape(-1, size, size, 3)
+        self.file, self.size = file, size
+
+    @property
+    def images(self) -> np.ndarray:  # opened where it is read: a worker is sent the path alone
+        return np.memmap(self.file, np.uint8, "r").reshape(-1, self.size, self.size, 3)
 
     def __len__(self) -> int:
         return len(self.targets)

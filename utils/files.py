@@ -27,17 +27,16 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for other in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            if time.time() - other.stat().st_mtime > 3600:  # its process was killed
-                other.unlink()
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise describe_write_error(error, path.parent) from error
+        with explain_write_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for other in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+                if time.time() - other.stat().st_mtime > 3600:  # its process was killed
+                    other.unlink()
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):  # never there, gone already, or nobody's to delete
             temporary.unlink()
@@ -73,11 +72,9 @@ def is_whole(path: Path) -> bool:
 
 
 def put_aside(path: Path, reason: str) -> Path:
-    """Rename a file so that it is neither used nor lost: `<name>.damaged`, or `<name>.other`."""
-    try:
+    """Rename a file so that it is neither used nor lost at once: to `<name>.<reason>`."""
+    with explain_write_errors(path.parent):
         return path.replace(path.with_name(f"{path.name}.{reason}"))
-    except OSError as error:
-        raise describe_write_error(error, path.parent) from error
 
 
 def find_places(settings: Settings, *parts: str) -> list[Path]:
@@ -92,15 +89,13 @@ def hold_lock(folder: Path, name: str) -> Iterator[None]:
     A killed process's lock is free. Raises CourseError where the folder cannot be written to.
     """
     lock = FileLock(folder / f"{name}.lock")
-    try:
+    with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             print(f"Another process is getting {name} already: waiting for it.", flush=True)
             lock.acquire(poll_interval=0.2)
-    except (OSError, NotImplementedError) as error:  # the latter on a disk that knows no locks
-        raise describe_write_error(error, folder) from error
     try:
         yield
     finally:
@@ -128,6 +123,19 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
             f"The disk of {folder} has {format_bytes(free)} free and {purpose} needs about "
             f"{format_bytes(needed)}: make room, or set {_name_setting(folder)} to another disk."
         )
+
+
+@contextlib.contextmanager
+def explain_write_errors(folder: Path) -> Iterator[None]:
+    """Raise CourseError, one sentence, for what goes wrong while `folder` is written to."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        # torch.save hides a full disk behind an error of its own.
+        fault = error.__context__ if type(error) is RuntimeError else error
+        if not isinstance(fault, (OSError, NotImplementedError)):  # the latter: no locks there
+            raise
+        raise describe_write_error(fault, folder) from error
 
 
 def describe_write_error(error: Exception, folder: Path) -> CourseError:

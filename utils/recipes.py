@@ -34,11 +34,6 @@ def load_frozen(settings: Settings) -> nn.Module:
     return load_or_make(settings, "frozen")
 
 
-def load_unfrozen(settings: Settings) -> nn.Module:
-    """Notebook 04's fine-tuned network in eval mode; it is fine-tuned first if need be."""
-    return load_or_make(settings, "unfrozen")
-
-
 def load_or_make(settings: Settings, name: str) -> nn.Module:
     """The network of a run in eval mode on the device; a line says so where it is made now."""
     loaders = make_loaders(settings)

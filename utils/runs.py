@@ -12,7 +12,14 @@ from torch import nn
 from utils.claims import find_interval
 from utils.data import Loaders, fingerprint, make_loaders
 from utils.download.sources import find_source
-from utils.files import is_whole, put_aside, read_json, write_atomically, write_json
+from utils.files import (
+    explain_write_errors,
+    is_whole,
+    put_aside,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from utils.models import CustomCNN, count_parameters, load_backbone
 from utils.settings import CourseError, Settings
 from utils.training import History, load_tensors
@@ -107,7 +114,8 @@ def save_run(
     folder = find_folder(settings, name)
     # First, since a run counts from the moment its description is there: while the files of two
     # runs lie side by side there is none.
-    (folder / "run.json").unlink(missing_ok=True)
+    with explain_write_errors(folder):
+        (folder / "run.json").unlink(missing_ok=True)
     write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
     given, true = logits.numpy(), labels.numpy()
     write_atomically(folder / "test.npz", lambda file: np.savez(file, logits=given, labels=true))

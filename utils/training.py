@@ -1,5 +1,6 @@
 """The loop of notebook 02, and `fit`: the same loop with history and exact resume."""
 
+import contextlib
 import hashlib
 import textwrap
 import time
@@ -84,8 +85,8 @@ def fit(
 
     Every epoch draws its order, views and dropout from the seed that `torch.manual_seed` was last
     given, and from its own number. So a training that was interrupted goes on from `checkpoint` and
-    ends with exactly the weights of one that was not. `schedule` steps after each batch; `on_epoch`
-    gets the history after each epoch.
+    ends with exactly the weights of one that was not; one that has more epochs is left as it is.
+    `schedule` steps after each batch; `on_epoch` gets the history after each epoch.
     """
     seed = torch.initial_seed()
     history: History = {name: [] for name in QUANTITIES}
@@ -99,7 +100,8 @@ def fit(
             schedule.load_state_dict(saved["schedule"])
         history = saved["history"]
     stepping = schedule and optimizer.register_step_post_hook(lambda *_: schedule.step())
-    with torch.random.fork_rng():
+    one_gpu = [0] * torch.cuda.is_available()  # of several, fork_rng warns at length
+    with stepping or contextlib.nullcontext(), torch.random.fork_rng(one_gpu):
         for epoch in range(len(history["seconds"]), epochs):
             start = time.perf_counter()
             torch.manual_seed((1000 * seed + epoch) % 2**63)
@@ -114,8 +116,6 @@ def fit(
                 write_checkpoint(checkpoint, identity, state | more)
             if on_epoch:
                 on_epoch(history)
-    if stepping:
-        stepping.remove()
     return history
 
 
@@ -148,7 +148,7 @@ def write_checkpoint(path: Path, identity: dict[str, str], content: dict) -> Non
     damaged. Raises CourseError where the disk is full or may not be written to.
     """
     if path.is_file():
-        path.replace(find_previous(path))
+        put_aside(path, "previous")
     write_atomically(path, lambda file: torch.save({"identity": identity, **content}, file))
 
 
@@ -159,7 +159,7 @@ def read_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
     under another name, and lines say so. States of a GPU are read on a CPU, too.
     """
     found, passed_over = None, []
-    for candidate in (path, find_previous(path)):
+    for candidate in (path, path.with_name(f"{path.name}.previous")):
         if not candidate.is_file():
             continue
         try:
@@ -172,7 +172,8 @@ def read_checkpoint(path: Path, identity: dict[str, str]) -> dict | None:
             if not difference:
                 found = saved
                 break
-            aside = put_aside(candidate, "other")
+            others = hashlib.sha256(repr(saved["identity"]).encode()).hexdigest()
+            aside = put_aside(candidate, f"other-{others[:6]}")  # each training's is kept
             passed_over.append(f"{candidate.name} is of another training ({difference}): kept as")
         passed_over[-1] += f" {aside.name}."
     if passed_over:
@@ -201,8 +202,3 @@ def describe_difference(theirs: dict[str, str], ours: dict[str, str]) -> str:
         for name in sorted(theirs.keys() | ours.keys())
         if theirs.get(name) != ours.get(name)
     )
-
-
-def find_previous(path: Path) -> Path:
-    """Where the checkpoint before the newest lies."""
-    return path.with_name(f"{path.name}.previous")

@@ -183,15 +183,15 @@ def go_through_mistakes(notebook: Notebook) -> None:
     }
     labels = {"custom CNN": "custom_cnn", "frozen backbone": "frozen", "unfrozen": "unfrozen"}
     lowest = notebook.find_slider(cell, "lowest confidence")
-    view.expect(r"^\d+ of \d+ wrong and at least 50 % confident")
+    view.expect(r"^custom CNN: \d+ of \d+ wrong and at least 50 % confident")
     notebook.photograph("mistakes-first", cell)
     notebook.drag(lowest, 0)
     for label, name in labels.items():
         notebook.choose(cell, "run", label)
-        view.expect(rf"^{wrong[name]} of \d+ wrong and at least 0 % confident", new=False)
+        view.expect(rf"^{label}: {wrong[name]} of \d+ wrong and at least 0 % confident", new=False)
     notebook.choose(cell, "run", "custom CNN")
     notebook.drag(lowest, 1)
-    view.expect(r"^0 of \d+ wrong and at least 100 % confident", new=False)
+    view.expect(r"^custom CNN: 0 of \d+ wrong and at least 100 % confident", new=False)
     notebook.photograph("mistakes-none", cell)
 
 

@@ -279,9 +279,15 @@ LAYOUTS = {
 }  # fmt: skip
 
 
+def skip_where_capitals_are_unknown(name: str) -> None:
+    if name == "twins" and Path(__file__.upper()).exists():
+        pytest.skip("on this disk Cat and cat are one folder")
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("pack", [None, pack_tar, pack_zip], ids=["folder", "tgz", "zip"])
 def test_layout(name: str, pack, prepare) -> None:
+    skip_where_capitals_are_unknown(name)
     files, expected, sentence = LAYOUTS[name]
     counts, printed, tree = prepare(files, pack)
     assert counts == expected
@@ -437,6 +443,8 @@ KINDS = {
     "animated.png": (save(RED, "PNG", save_all=True, append_images=[RED.rotate(9)]), 85),
     "pages.tif": (save(RED, "TIFF", save_all=True, append_images=[GREY.convert("RGB")]), 85),
     "webp.jpg": (save(RED, "WEBP"), 85),
+    "bits.pbm": (save(Image.new("1", (40, 20), 1), "PPM"), 255),
+    "jpeg2000": (save(RED, "JPEG2000"), "is an image and not called one: rename it"),
     "no_ending": (save(RED, "PNG"), 85),
     "photo.jpg_large": (save(RED, "JPEG"), 85),
     "~$photo.jpg": (save(RED, "JPEG"), 85),
@@ -517,6 +525,7 @@ ARCHIVES = {
 
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_archives_as_people_have_them(name: str, prepare) -> None:
+    skip_where_capitals_are_unknown(name)
     pack, files, expected, sentence = ARCHIVES[name]
     if expected is None:
         with pytest.raises(CourseError, match=sentence):
@@ -662,7 +671,11 @@ def test_an_archive_is_prepared_again_when_it_changes(tmp_path: Path) -> None:
     for train in (4, 6):
         archive.write_bytes(pack_zip(make_images(train=train)))
         assert count_tree(download(settings))["train"]["cats"] == train
-    assert archive.exists()
+    archive.write_bytes(archive.read_bytes()[:-50])
+    with pytest.raises(CourseError):
+        download(settings)
+    (tree,) = (tmp_path / "home" / "datasets").iterdir()  # as it was
+    assert count_tree(tree)["train"]["cats"] == 6
 
 
 def test_the_split_is_the_same_every_time(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from loopback import (
     pack_tar,
     serve,
 )
+from patience import HANG, wait_until
 
 from utils.download import download, sources, transfer
 from utils.download.sources import Source, find_source
@@ -406,15 +406,6 @@ def start(url: str, home: Path, prefix: list[str] = (), patch: str = "") -> subp
     return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            pytest.fail(f"it never happened: {process.communicate()}")
-        time.sleep(0.005)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs Linux")
 @pytest.mark.parametrize("where", ["downloads", "datasets"])
@@ -429,7 +420,7 @@ def test_fault_13_and_14_disk_full(where: str, server: Loopback, home: Path) -> 
     server.files["large.tgz"] = pack_tar(make_images(train=size))
     server.usual = Answer(length=False)
     patch = "archives.require_space = lambda *_: None"
-    output, errors = start(f"{server.url}/large.tgz", home, prefix, patch).communicate(timeout=60)
+    output, errors = start(f"{server.url}/large.tgz", home, prefix, patch).communicate(timeout=HANG)
     assert f"The disk of {home / where} is full" in errors and "Traceback" not in errors
     kept = {"downloads": ".part", "datasets": ".tgz"}[where]
     assert kept in output  # for the next try
@@ -441,9 +432,9 @@ def test_fault_15_interrupt_while_downloading(server: Loopback, home: Path) -> N
     server.usual = Answer(pause=0.1)
     url = f"{server.url}/pets.tgz"
     process = start(url, home)
-    wait_for(lambda: any(p.stat().st_size > 20_000 for p in home.glob("*/*.part")), process)
+    wait_until(lambda: any(p.stat().st_size > 20_000 for p in home.glob("*/*.part")), process)
     process.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=HANG)[1]
     (part,) = home.glob("*/*.part")
     size = part.stat().st_size
     assert part.read_bytes() == ARCHIVE[:size] and size < len(ARCHIVE)
@@ -459,12 +450,12 @@ def test_fault_16_stopped_while_preparing(way: int, server: Loopback, home: Path
     url = f"{server.url}/pets.tgz"
     slowly = (
         "import time; from utils.download import prepare; real = prepare._look\n"
-        "prepare._look = lambda file: (time.sleep(0.2), real(file))[1]"
+        "prepare._look = lambda file: (time.sleep(2), real(file))[1]"
     )
     process = start(url, home, patch=slowly)
-    wait_for(lambda: list(home.glob("datasets/.*/unpacked/*/*/*/*.png")), process)
+    wait_until(lambda: list(home.glob("datasets/.*/unpacked/*/*/*/*.png")), process)
     process.send_signal(way)
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG)
     assert process.returncode != 0 and not list(home.glob("datasets/[!.]*"))
     download(make_settings(home, url))
     assert len(server.requests) == 1  # the archive was whole, and is not downloaded again
@@ -475,7 +466,7 @@ def test_fault_16_stopped_while_preparing(way: int, server: Loopback, home: Path
 def test_fault_18_two_processes_at_once(server: Loopback, home: Path) -> None:
     server.usual = Answer(pause=0.2)
     processes = [start(f"{server.url}/pets.tgz", home) for _ in range(2)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=HANG) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert len(server.requests) == 1
     get(home, f"{server.url}/pets.tgz")
@@ -487,7 +478,7 @@ def test_fault_19_read_only_folder(
 ) -> None:
     url = f"{server.url}/pets.tgz"
     home.mkdir(mode=0o555)
-    errors = start(url, home, bound_by_permissions).communicate(timeout=60)[1]
+    errors = start(url, home, bound_by_permissions).communicate(timeout=HANG)[1]
     assert f"{home / 'downloads'} cannot be written to (Permission denied)" in errors
     assert "set COURSE_HOME to a folder of your own" in errors and "Traceback" not in errors
     home.chmod(0o755)
@@ -498,7 +489,7 @@ def test_fault_19_read_only_folder(
         folder.chmod(0o555)
     try:
         process = start(url, home, bound_by_permissions)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=HANG)
     finally:
         for folder in folders:
             folder.chmod(0o755)
@@ -559,3 +550,7 @@ def test_mirror_goes_first(tmp_path: Path) -> None:
     urls = find_source(settings).addresses
     assert urls[0] == "http://192.168.0.10:8000/dogscats.tgz"
     assert urls[1:] == sources.SOURCES["full"].addresses and len(urls) == 3
+    own = make_settings(tmp_path, "https://school.example/pets.zip", mirror="http://10.0.0.1:8000")
+    source = find_source(own)
+    assert source.addresses[1:] == ("https://school.example/pets.zip",)
+    assert source.addresses[0] == f"http://10.0.0.1:8000/{source.file_name}"

@@ -11,6 +11,7 @@ from loopback import Answer, Loopback, make_settings, serve
 from torchvision.models import resnet101
 
 from utils.download import download_weights, transfer, weights
+from utils.models import load_backbone
 from utils.settings import CourseError, Settings
 
 FILE_NAME = "resnet101-cd907fc2.pth"
@@ -172,6 +173,8 @@ def test_fault_29_other_weights_of_the_same_network_are_noted_once(
         assert download_weights(settings) == hub / FILE_NAME
     assert capsys.readouterr().out.count(f"{hub / FILE_NAME} is not the published file") == 1
     assert list_names(hub) == {FILE_NAME}  # nothing downloaded beside it
+    model = load_backbone(settings)
+    assert not model.training and model.fc.out_features == 1000
 
 
 def test_weights_in_the_shared_folder_come_into_the_cache(

@@ -14,6 +14,20 @@ def step_without_zero(model, images, labels, optimizer):
     return loss.item()
 
 
+def step_with_zero_at_the_end(model, images, labels, optimizer):
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()  # which sets the gradients to None
+    return loss.item()
+
+
+def step_without_backward(model, images, labels, optimizer):
+    optimizer.zero_grad()
+    optimizer.step()
+    return F.cross_entropy(model(images), labels).item()
+
+
 def step_by_hand(model, images, labels, optimizer):
     loss = F.cross_entropy(model(images), labels)
     for parameter, gradient in zip(
@@ -49,6 +63,7 @@ def accuracy_with_cat(batches):
         ("2.2", 110018.0),
         ("2.3", accuracy_with_cat),
         ("2.4", step_by_hand),
+        ("2.4", step_with_zero_at_the_end),
         ("2.5", Stage),
         ("2.6", (0.70, 0.80, 0.74)),
     ],
@@ -67,6 +82,7 @@ def test_unusual_right_answers(number: str, answer) -> None:
         ("2.3", lambda b: sum((x.argmax(1) == y).float().mean() for x, y in b) / 2, "batch means"),
         ("2.3", lambda b: sum((x.argmax(1) == y).sum() for x, y in b), "between 0 and 1"),
         ("2.4", lambda m, x, y, o: (o.zero_grad(), o.step(), 0.7)[2], "backward"),
+        ("2.4", step_without_backward, "backward"),
         ("2.4", step_without_zero, "zero_grad"),
         ("2.5", lambda i, o: nn.Sequential(nn.Conv2d(i, o, 3), nn.ReLU()), "there are 0"),
         (

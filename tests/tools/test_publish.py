@@ -1,5 +1,7 @@
 """Site and decks: complete, with words for every image, answers folded, nothing from outside."""
 
+import base64
+import io
 import re
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from tools.cleaning import read_notebook
 from tools.execution import save_executed
@@ -15,23 +18,30 @@ from tools.publish.site import build_site, link_elsewhere
 from tools.publish.slides import build_slides, prepare_cells
 from utils.settings import ROOT, CourseError
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJg"
-    "gg=="
-)
+
+def make_pixel(kind: str) -> str:
+    file = io.BytesIO()
+    Image.new("RGB", (1, 1), "red").save(file, kind)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+PIXELS = {"image/png": make_pixel("PNG"), "image/jpeg": make_pixel("JPEG")}
 ANSWER = "Which?\n\n<details><summary>Answer</summary>\n\nThe *second*.\n\n</details>\n\nSo."
 BADGE = "# Made\n\n[![Open in Colab](https://colab.research.google.com/badge.svg)](https://a.org)"
 
 
 def make_cells() -> list[NotebookNode]:
     """A title with a badge, a question, a figure and its code, a lesson, notes; some on slides."""
-    about = {"image/png": {"alt": "A red <dot>, at 97 %"}}
-    figure = new_output("display_data", {"image/png": PIXEL, "text/plain": "."}, metadata=about)
+    about = {kind: {"alt": "A red <dot>, at 97 %"} for kind in PIXELS}
+    figure, photograph = (
+        new_output("display_data", {kind: pixel, "text/plain": "."}, metadata={kind: about[kind]})
+        for kind, pixel in PIXELS.items()
+    )
     kinds = ["slide", "slide", "-", "subslide", "notes", None]
     cells = [
         new_markdown_cell(BADGE),
         new_markdown_cell(f"## One\n\n{ANSWER} And $\\frac{{n}}{{2}}$."),
-        new_code_cell("plot(1)", outputs=[figure]),
+        new_code_cell("plot(1)", outputs=[photograph]),
         new_code_cell("plot(2)", outputs=[figure], metadata={"tags": ["lesson"]}),
         new_markdown_cell("Let them argue."),
         new_markdown_cell("Not on a slide."),

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -114,21 +112,6 @@ def test_the_same_kernel_may_try_again(origin: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="signals as on Unix")
-def test_a_clone_that_is_stopped_leaves_nothing(origin: Path, tmp_path: Path) -> None:
-    slow = tmp_path / "bin"
-    slow.mkdir()
-    (slow / "upload-pack").write_text("#!/bin/sh\ntouch asked\nsleep 60\n")
-    (slow / "upload-pack").chmod(0o755)
-    command = ["git", "clone", "-u", str(slow / "upload-pack"), str(origin), "course"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
-        while not (tmp_path / "course").exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
-    assert not (tmp_path / "course").exists()
 
 
 def test_the_setup_cell_is_short() -> None:

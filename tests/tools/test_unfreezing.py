@@ -43,6 +43,8 @@ def test_views_are_the_image_and_shifts_change_it() -> None:
     assert torch.equal(
         unfreezing.make_centres(images, "noise"), unfreezing.make_centres(images, "noise")
     )
+    for shift in ("noise", "small"):
+        assert not torch.equal(unfreezing.make_centres(images, shift), plain)
     assert unfreezing.make_views(images, "small", flip=True).shape == plain.shape
 
 

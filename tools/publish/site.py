@@ -95,8 +95,8 @@ def write_sources(notebooks: list[Path], sources: Path) -> None:
                 cell.source = link_elsewhere(cell.source, path.parent, ROOT)
             else:
                 # Where MyST-NB takes an image's description from; it passes over the output's own.
-                words = [o.get("metadata", {}).get("image/png", {}) for o in cell.outputs]
-                alt = " ".join(about["alt"] for about in words if "alt" in about)
+                about = [each for o in cell.outputs for each in o.get("metadata", {}).values()]
+                alt = " ".join(each["alt"] for each in about if "alt" in each)
                 cell.metadata["mystnb"] = {"image": {"alt": alt}} if alt else {}
         nbformat.write(notebook, folder / path.name)
 

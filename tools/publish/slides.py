@@ -41,7 +41,8 @@ def prepare_cells(notebook: NotebookNode) -> None:
             source = re.sub(r"<details>\s*<summary>(.*?)</summary>", fragment, cell.source)
             cell.source = source.replace("</details>", "</div>")
         elif cell.cell_type == "code" and "lesson" not in cell.metadata.get("tags", []):
-            if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            kinds_shown = [kind for output in cell.outputs for kind in output.get("data", {})]
+            if any(kind.startswith("image/") for kind in kinds_shown):
                 cell.metadata["tags"] = [*cell.metadata.get("tags", []), CODE_ALONE]
 
 

@@ -62,7 +62,7 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
     """Make the tree in a hidden folder beside it; it takes its name at the very end."""
     tree = settings.home / "datasets" / source.name
     hidden = f".{tree.name}.preparing-"
-    try:
+    with files.explain_write_errors(tree.parent):
         tree.parent.mkdir(parents=True, exist_ok=True)
         for leftover in tree.parent.glob(f"{hidden}*"):  # of a killed process
             shutil.rmtree(leftover, ignore_errors=True)
@@ -92,8 +92,6 @@ def _make(settings: Settings, source: Source, folder: Folder | None, made_from: 
             new.rename(tree)
             if is_ours:
                 origin.unlink()  # the images are what is needed
-    except OSError as error:
-        raise files.describe_write_error(error, tree.parent) from error
 
 
 def fetch_archive(source: Source, places: list[Path]) -> tuple[Path, bool]:

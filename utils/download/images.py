@@ -19,6 +19,7 @@ KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000",
 KNOWN = ", ".join(KINDS[:6])
 DEPTHS = (255, 1023, 4095, 16_383, 65_535)  # the largest value of 8, 10, 12, 14 and 16 bits
 TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))  # of EXIF
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: of no matter here
 PHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
@@ -58,8 +59,6 @@ def _decode(file, use):
     try:
         with contextlib.ExitStack() as stack:
             opened = file if hasattr(file, "read") else stack.enter_context(open(file, "rb"))
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata: of no matter here
             Image.init()
             kinds = [kind for kind in KINDS if kind in Image.OPEN]
             try:

@@ -16,7 +16,7 @@ from utils.settings import CourseError
 
 # What torchvision's ImageFolder opens, and what else images are called.
 ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-OTHER_ENDINGS = ".jfif .jpe .pjpeg .pjp .gif .heic .heif .avif .jp2 .j2k".split()
+OTHER_ENDINGS = ".jfif .jpe .pjpeg .pjp .gif .heic .heif .avif .jp2 .j2k .pnm .pbm .pfm".split()
 STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 TEXTS = (*".txt .csv .json .xml .md .yaml .html .py .ipynb .pdf".split(), *ARCHIVES)
 DEEPEST, MOST_FILES = 20, 1_000_000  # nobody means to search a whole disk

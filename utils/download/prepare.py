@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from utils.download.archives import LONGEST
 from utils.download.images import SHORTER_SIDE, needs_copy, read_image
 from utils.download.layouts import ENDINGS, Folder, Row, find_layout
-from utils.files import count, describe_write_error
+from utils.files import count, explain_write_errors
 from utils.settings import CourseError
 
 TEST_SHARE = 0.2  # of a dataset without a split
@@ -44,9 +44,11 @@ def prepare_tree(
     paths = [row.file for row in rows] + folder.all_odd
     looks = dict(zip(paths, _run(_look, paths, "looking"), strict=True))
     ignored = {file for child in layout.ignored for file in child.all_images}
-    strays = [file for file in folder.all_images if file not in ignored.union(looks)]
+    strays = sorted(set(folder.all_images).difference(ignored, looks))
     reasons = [look for look in looks.values() if isinstance(look, str)]
     reasons += [f"{file} is in no class." for file in strays]
+    odd = [file for file in folder.all_odd if not isinstance(looks[file], str)]
+    reasons += [f"{file} is an image and not called one: rename it." for file in odd]
     reasons = [reason.replace(f"{folder.path}{os.sep}", "") for reason in reasons] + lost
     rows = [row for row in rows if not isinstance(looks[row.file], str)]
     if "valid" not in layout.parts:
@@ -60,14 +62,12 @@ def prepare_tree(
         (row.file, looks[row.file], tree / row.part / row.name / name)
         for row, name in zip(rows, _name_files(rows, looks), strict=True)
     ]
-    try:
+    with explain_write_errors(tree.parent.parent):
         for new in {target.parent for *_, target in jobs}:
             new.mkdir(parents=True, exist_ok=True)
         # From an unpacked archive, which goes away, no symbolic link may lead into the tree.
         links = (os.link, shutil.copy2) if tree.parent in folder.path.parents else LINKS
         _run(partial(_place, links), jobs, "preparing")
-    except OSError as error:
-        raise describe_write_error(error, tree.parent.parent) from error
     lines = [*format_counts(counts), *(f"taken     {sentence}" for sentence in layout.taken)]
     if copies := sum(looks[row.file] for row in rows):
         lines.append(f"converted {count(copies, 'file')} to plain RGB, large ones to fewer pixels")

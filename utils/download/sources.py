@@ -1,5 +1,6 @@
 """Where images come from: the table of datasets, and how a learner's own images join it."""
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -63,16 +64,14 @@ def find_source(settings: Settings) -> Source:
     "~" is the home folder; "./full" is a folder of that name. Raises CourseError for anything else.
     """
     data = settings.data.strip()
-    if data in SOURCES:
-        source = SOURCES[data]
-        mirrors = [f"{settings.mirror.rstrip('/')}/{source.file_name}"] if settings.mirror else []
-        return replace(source, addresses=(*mirrors * source.is_remote, *source.addresses))
-    try:
+    source = SOURCES.get(data)
+    with contextlib.suppress(ValueError):  # brackets that are no IPv6 address
         url = urlsplit(data)
         if url.scheme in ("http", "https") and url.hostname:
-            return _describe_own(url.geturl(), PurePosixPath(unquote(url.path)).name)
-    except ValueError:  # brackets that are no IPv6 address
-        pass
+            source = _describe_own(url.geturl(), PurePosixPath(unquote(url.path)).name)
+    if source:
+        mirrors = [f"{settings.mirror.rstrip('/')}/{source.file_name}"] if settings.mirror else []
+        return replace(source, addresses=(*mirrors * source.is_remote, *source.addresses))
     path = Path(data).expanduser().resolve()
     if not data or not path.exists():
         raise CourseError(

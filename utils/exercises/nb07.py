@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.claims import find_interval
-from utils.exercises import NotTried, ask, checks
+from utils.exercises import ask, checks
 
 
 @checks("7.1")
@@ -66,8 +66,6 @@ def check_gradient(find_gradient: Callable) -> str | None:
 
 @checks("7.4")
 def check_comparison(answer: tuple) -> str | None:
-    if any(each is ... for each in answer):
-        raise NotTried
     steps_off, steps_on, right_off, right_on, seen = map(int, answer[:5])
     if steps_off != steps_on:
         return "The two trainings have different numbers of steps: that is no comparison."

@@ -105,12 +105,10 @@ def plot_dots(
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.grid(axis="y", color="0.85")
     axis.set_axisbelow(True)
-    if log:
-        axis.set_xscale("log")
-        house.write_plainly(axis.xaxis)
-        label = f"{label} (log scale)"
-    axis.margins(x=0.1)
     axis.set(xlabel=label, title=title)
+    if log:
+        house.use_log_scale(axis, "x")
+    axis.margins(x=0.1)
     if len(groups) > 1:
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     spoken = "; ".join(
@@ -141,17 +139,13 @@ def plot_lines(
         if band:
             axis.fill_between(x, *band, color=style.colour, alpha=0.18, lw=0)
         spoken.append(f"{style.label} from {write(y[0])} to {write(y[-1])}")
-    if "x" in log:
-        axis.set_xscale("log")
-        house.write_plainly(axis.xaxis)
-    elif all(isinstance(x, int) for line in lines.values() for x in line[0]):
+    axis.set(xlabel=x_label, ylabel=y_label, title=title)
+    for letter in log:
+        house.use_log_scale(axis, letter)
+    if "x" not in log and all(isinstance(x, int) for line in lines.values() for x in line[0]):
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(8, integer=True))
-    if "y" in log:
-        axis.set_yscale("log")
-        house.write_plainly(axis.yaxis)
     if percent:
         axis.yaxis.set_major_formatter(PERCENT)
-    axis.set(xlabel=x_label, ylabel=y_label, title=title)
     if len(lines) > 1:
         axis.legend()
     return Drawing(figure, f"{title or y_label} by {x_label}: {'; '.join(spoken)}")
@@ -250,12 +244,11 @@ def plot_comparison(runs: Sequence) -> Drawing:
         house.note(axis, f"{style.label}\n{text}", (seconds, accuracy), away, **look)
         interval = f"{format_percent(low)} to {format_percent(high)}"
         spoken.append(f"{style.label} {text} (95 % interval {interval})")
-    axis.set_xscale("log")
-    house.write_plainly(axis.xaxis)
+    axis.set(xlabel="seconds of training", ylabel="test accuracy")
+    house.use_log_scale(axis, "x")
     axis.margins(x=0.45, y=0.2)
     axis.set_ylim(top=min(1.01, axis.get_ylim()[1]))
     axis.yaxis.set_major_formatter(PERCENT)
-    axis.set(xlabel="seconds of training (log scale)", ylabel="test accuracy")
     axis.set_title("Test accuracy, with its 95 % interval, against time")
     return Drawing(figure, f"Test accuracy against seconds of training: {'; '.join(spoken)}")
 

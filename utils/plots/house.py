@@ -186,8 +186,14 @@ def write_number(value: float, place: int | None = None) -> str:
     return np.format_float_positional(value, 6, fractional=False, trim="-")
 
 
-def write_plainly(axis: matplotlib.axis.Axis) -> None:
-    """Numbers of a log scale as people write them, also where it holds no two powers of ten."""
+def use_log_scale(axes: Axes, letter: str) -> None:
+    """A log scale for x or y that its label names, with numbers as people write them.
+
+    They are written also where the axis holds no two powers of ten.
+    """
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[letter]
+    axes.set(**{f"{letter}scale": "log"})
+    axis.set_label_text(f"{axis.get_label_text()} (log scale)")
     axis.set_major_formatter(matplotlib.ticker.FuncFormatter(write_number))
     axis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.5, 0.4)))
 

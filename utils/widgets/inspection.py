@@ -34,8 +34,8 @@ def explore_mistakes(
             f"true: {class_names[int(labels[row])]}"
             for row in rows
         ]
-        lowest = f"{100 * lowest_confidence:.0f} %"
-        title = f"{len(wrong)} of {len(labels)} wrong and at least {lowest} confident"
+        name, lowest = find_styles([run])[0].label, f"{100 * lowest_confidence:.0f} %"
+        title = f"{name}: {len(wrong)} of {len(labels)} wrong and at least {lowest} confident"
         title += f", {SHOWN} of them here" if len(wrong) > SHOWN else ""
         return show_images([images[row] for row in rows], titles, columns=6, title=title)
 
