@@ -123,7 +123,7 @@ def _scale(image: Image.Image) -> Image.Image:
     """Values of any range as 8 bits: 12 bits in a 16-bit file are 12 bits, and 0…1 are floats."""
     values = np.array(image, np.float32)
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0, 1)
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     if low < 0:
         values, high = values - low, high - low

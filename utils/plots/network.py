@@ -13,7 +13,7 @@ from utils.plots.house import BLUE, GREY, ORANGE, RED, Drawing, styled
 def draw_numbers(axis: Axes, grid: object, name: str, low: float | None = None) -> None:
     """A table of numbers on greys from `low` (black) to 1, or without it around zero (middle)."""
     grid = np.asarray(grid, dtype=float)
-    limit = max(abs(grid).max(), 1e-9)
+    limit = max(float(abs(grid).max()), 1e-9)
     low, high = (-limit, limit) if low is None else (low, 1.0)
     axis.imshow(grid, cmap="gray", vmin=low, vmax=high)
     for (row, column), value in np.ndenumerate(grid):
