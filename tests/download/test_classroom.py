@@ -21,6 +21,7 @@ from loopback import (
     serve,
     write_files,
 )
+from patience import HANG
 
 from utils.download import download, sources, weights
 from utils.download.__main__ import main
@@ -153,7 +154,7 @@ def test_command_line_on_a_terminal_of_few_characters(tmp_path: Path) -> None:
     wrong = {"COURSE_DATA": "http://127.0.0.1:9/x.tgz", "COURSE_BACKBONE": "resnet101"}
     typed = ["--data", str(mine), "--backbone", "efficientnet_lite0"]
     process = run_command(tmp_path / "home", *typed, PYTHONIOENCODING="cp1252", **wrong)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=HANG)
     assert process.returncode == 0, errors
     text = output.decode("cp1252")
     assert "Lea's images" in text and "\n?  " in text and ".pth" in text
@@ -168,7 +169,7 @@ def test_command_line_interrupted(tmp_path: Path) -> None:
         while not list(tmp_path.glob("downloads/*.part")) and process.poll() is None:
             server.closing.wait(0.02)
         process.send_signal(signal.SIGINT)
-        errors = process.communicate(timeout=120)[1].decode()
+        errors = process.communicate(timeout=HANG)[1].decode()
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("Interrupted: ") and "Traceback" not in errors
 

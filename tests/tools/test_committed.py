@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
+from patience import HANG
 
 from tools.hygiene import find_faults, find_prose_faults
 from tools.notebooks import find_notebooks
@@ -104,7 +105,7 @@ def read_nbval_options() -> list[str]:
 def run_nbval(folder: Path) -> tuple[int, dict[str, str]]:
     """nbval on a folder, exactly as `make test` calls it: exit code, last outcome per notebook."""
     command = [sys.executable, "-m", "pytest", "-rA", *read_nbval_options(), str(folder)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     lines = re.findall(r"^([A-Z]+) .*?(\w+)\.ipynb::", run.stdout, re.MULTILINE)
     return run.returncode, {name: outcome for outcome, name in lines}
 

@@ -237,7 +237,7 @@ def course(tmp_path: Path, make_notebook: MakeNotebook) -> Path:
 @pytest.mark.slow
 def test_a_failing_course_ends_with_exit_code_1(course: Path) -> None:
     command = [sys.executable, "-m", "tools.notebooks", "run", "--profile", "sample"]
-    run = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=600)
+    run = subprocess.run(command, cwd=course, capture_output=True, text=True, timeout=HANG)
     assert run.returncode == 1
     assert "\n01_made, cell [1]: ValueError: not there yet\n" in run.stderr
     assert "Traceback" not in run.stderr
