@@ -5,7 +5,6 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, RandomSampler, Subset
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
+from typed import list_spine
 
 from utils.data import (
     DecodedOnce,
@@ -48,15 +48,14 @@ def test_loaders_give_what_a_network_wants(settings) -> None:
 
 def test_the_transforms_are_those_that_notebook_01_types(settings) -> None:
     names = {"v2": v2, "torch": torch, "settings": settings}
-    for cell in nbformat.read(ROOT / "notebooks" / "01_data_and_augmentation.ipynb", 4).cells:
-        if "spine" in cell.metadata.get("tags", []):
-            tree = ast.parse(cell.source)
-            tree.body = [
-                node
-                for node in tree.body
-                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in TYPED
-            ]
-            exec(compile(tree, "notebook 01", "exec"), names)
+    for source in list_spine(ROOT / "notebooks" / "01_data_and_augmentation.ipynb"):
+        tree = ast.parse(source)
+        tree.body = [
+            node
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in TYPED
+        ]
+        exec(compile(tree, "notebook 01", "exec"), names)
     assert str(make_transforms(settings)) == str((names[TYPED[1]], names[TYPED[2]]))
 
 
@@ -141,6 +140,7 @@ def test_decoded_once_gives_the_same_images_and_reads_no_file_again(settings, tm
     assert (tmp_path / "decoded.uint8").stat().st_mtime_ns == before
     smaller = DecodedOnce(plain, tmp_path / "decoded.uint8", size=64)
     assert smaller.images.shape == (7, 64, 64, 3)
+    assert smaller[0][0].shape == once[0][0].shape  # whoever has read the file keeps its pixels
 
 
 def test_an_interrupted_decoding_leaves_nothing_half_done(settings, tmp_path, monkeypatch) -> None:

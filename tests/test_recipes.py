@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from typed import list_spine
 
 from utils import recipes
 from utils.runs import find_folder, find_run
@@ -40,11 +40,8 @@ def test_frozen_and_unfrozen_are_made_once(settings, monkeypatch, capsys) -> Non
 
 
 def test_rates_and_epochs_are_those_that_the_notebooks_type() -> None:
-    typed = {}
-    for path in sorted((ROOT / "notebooks").glob("0[2-4]_*.ipynb")):
-        cells = nbformat.read(path, 4).cells
-        spine = [cell.source for cell in cells if "spine" in cell.metadata.get("tags", [])]
-        typed[path.name[:2]] = "\n".join(spine)
+    paths = (ROOT / "notebooks").glob("0[2-4]_*.ipynb")
+    typed = {path.name[:2]: "\n".join(list_spine(path)) for path in paths}
     assert f"Adam(model.parameters(), lr={recipes.CUSTOM_CNN_RATE})" in typed["02"]
     assert f"for epoch in range({recipes.HEAD_EPOCHS}):" in typed["03"]
     assert f"for epoch in range({recipes.UNFROZEN_EPOCHS}):" in typed["04"]

@@ -138,7 +138,7 @@ def test_a_run_that_breaks_off_while_it_is_saved_is_none(settings, loaders, monk
         raise KeyboardInterrupt
 
     save(settings, loaders, "frozen", correct=3)
-    monkeypatch.setattr(runs_room, "write_json", stop)
+    monkeypatch.setattr("utils.files.write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         save(settings, loaders, "frozen", correct=8)
     assert find_run(settings, "frozen") is None

@@ -3,9 +3,9 @@
 import ast
 from dataclasses import replace
 
-import nbformat
 import pytest
 import torch
+from typed import list_spine
 
 from utils.settings import ROOT, load_settings
 
@@ -14,11 +14,6 @@ CORE = sorted((ROOT / "notebooks").glob("0[1-4]_*.ipynb"))
 ALLOWED = ("settings", "download", "claims", "exercises", "plots", "widgets")
 OFFLINE_BACKBONE = ("utils.models", "load_efficientnet_lite0")
 TYPED = {"train_one_epoch", "evaluate", "criterion"}  # in notebook 02, and imported from there on
-
-
-def list_spine(path) -> list[str]:
-    cells = nbformat.read(path, 4).cells
-    return [cell.source for cell in cells if "spine" in cell.metadata.get("tags", [])]
 
 
 def find_forbidden(source: str) -> list[str]:

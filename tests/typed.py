@@ -1,10 +1,17 @@
 """Functions as a notebook types them: tested where they stand, since nothing else has them."""
 
 import ast
+from pathlib import Path
 
 import nbformat
 
 from utils.settings import ROOT
+
+
+def list_spine(path: Path) -> list[str]:
+    """The cells of a notebook that are its spine."""
+    cells = nbformat.read(path, 4).cells
+    return [cell.source for cell in cells if "spine" in cell.metadata.get("tags", [])]
 
 
 def load_typed(notebook: str, name: str, names: dict):

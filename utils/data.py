@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -151,8 +152,11 @@ class DecodedOnce(Dataset):
             write_json(notes, key)
         self.file, self.size = file, size
 
-    @property
-    def images(self) -> np.ndarray:  # opened where it is read: a worker is sent the path alone
+    def __getstate__(self) -> dict:  # a worker is sent the path alone, and opens the file itself
+        return {name: value for name, value in vars(self).items() if name != "images"}
+
+    @cached_property
+    def images(self) -> np.ndarray:
         return np.memmap(self.file, np.uint8, "r").reshape(-1, self.size, self.size, 3)
 
     def __len__(self) -> int:

@@ -9,17 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from utils import files
 from utils.claims import find_interval
 from utils.data import Loaders, fingerprint, make_loaders
 from utils.download.sources import find_source
-from utils.files import (
-    explain_write_errors,
-    is_whole,
-    put_aside,
-    read_json,
-    write_atomically,
-    write_json,
-)
 from utils.models import CustomCNN, count_parameters, load_backbone
 from utils.settings import CourseError, Settings
 from utils.training import History, load_tensors
@@ -114,12 +107,14 @@ def save_run(
     folder = find_folder(settings, name)
     # First, since a run counts from the moment its description is there: while the files of two
     # runs lie side by side there is none.
-    with explain_write_errors(folder):
+    with files.explain_write_errors(folder):
         (folder / "run.json").unlink(missing_ok=True)
-    write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
+    files.write_atomically(folder / "weights.pt", lambda file: torch.save(state, file))
     given, true = logits.numpy(), labels.numpy()
-    write_atomically(folder / "test.npz", lambda file: np.savez(file, logits=given, labels=true))
-    write_json(folder / "run.json", asdict(run))
+    files.write_atomically(
+        folder / "test.npz", lambda file: np.savez(file, logits=given, labels=true)
+    )
+    files.write_json(folder / "run.json", asdict(run))
     return run
 
 
@@ -134,14 +129,14 @@ def find_run(settings: Settings, name: str, loaders: Loaders | None = None) -> R
 def read_run(folder: Path, loaders: Loaders | None = None) -> Run | None:
     """The run in a folder, as `find_run` finds it by its name."""
     try:
-        run = Run(**read_json(folder / "run.json"))
+        run = Run(**files.read_json(folder / "run.json"))
     except TypeError:  # no description, or not of a run
         return None
     if loaders is not None and run.images != fingerprint(loaders.train.dataset):
         return None
     for file in (folder / "weights.pt", folder / "test.npz"):
-        if not is_whole(file):
-            put_aside(folder / "run.json", "damaged")
+        if not files.is_whole(file):
+            files.put_aside(folder / "run.json", "damaged")
             print(f"The run {folder.name} has a damaged file, {file}: it counts as not made yet.")
             return None
     return run

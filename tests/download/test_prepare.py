@@ -671,6 +671,7 @@ def test_an_archive_is_prepared_again_when_it_changes(tmp_path: Path) -> None:
     for train in (4, 6):
         archive.write_bytes(pack_zip(make_images(train=train)))
         assert count_tree(download(settings))["train"]["cats"] == train
+    assert archive.exists()
     archive.write_bytes(archive.read_bytes()[:-50])
     with pytest.raises(CourseError):
         download(settings)

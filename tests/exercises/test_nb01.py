@@ -4,7 +4,6 @@ import ast
 import copy
 from collections import Counter
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from solutions import NOT_TRIED, judge
 from torch.utils.data import Subset, random_split
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
+from typed import list_spine
 
 from utils.settings import ROOT
 
@@ -206,8 +206,7 @@ def test_wrong_counts_get_their_hint(room):
 @pytest.mark.parametrize("later", ["02_custom_cnn", "03_frozen_resnet101", "04_unfreezing"])
 def test_later_notebooks_repeat_the_data_cells(later):
     def list_statements(notebook):
-        cells = nbformat.read(ROOT / "notebooks" / f"{notebook}.ipynb", 4).cells
-        spine = [cell.source for cell in cells if "spine" in cell.metadata.get("tags", [])]
+        spine = list_spine(ROOT / "notebooks" / f"{notebook}.ipynb")
         trees = [ast.parse(source) for source in spine]
         return {ast.unparse(node) for tree in trees for node in tree.body}
 

@@ -108,8 +108,8 @@ def test_run_stops_at_the_first_failure_and_keeps_what_ran(
 def test_every_way_to_fail_is_one_sentence(
     source: str, reason: str, make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
+    timeout = 2 if "longer" in reason else HANG
     with pytest.raises(CourseError, match=rf"01_made, cell \[1\]: {reason}"):
-        timeout = 2 if "longer" in reason else HANG
         run_notebooks([make_notebook(source)], tmp_path / "build", timeout=timeout)
 
 
@@ -198,9 +198,7 @@ def test_data_is_named_as_the_caller_sees_it(
 def test_wrong_settings_are_one_sentence(
     option: str, value: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "tools.notebooks.signal.signal", lambda *_: None
-    )  # this process is pytest's
+    monkeypatch.setattr("tools.notebooks.signal.signal", lambda *_: None)  # here it is pytest's
     assert main(["run", option, value]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and value in err

@@ -19,8 +19,8 @@ KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000",
 KNOWN = ", ".join(KINDS[:6])
 DEPTHS = (255, 1023, 4095, 16_383, 65_535)  # the largest value of 8, 10, 12, 14 and 16 bits
 TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2)), strict=True))  # of EXIF
-warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: of no matter here
 PHONES = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata: of no matter here
 
 
 def read_image(file: str | Path | BinaryIO) -> Image.Image:

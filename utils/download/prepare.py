@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from utils.download.archives import LONGEST
 from utils.download.images import SHORTER_SIDE, needs_copy, read_image
 from utils.download.layouts import ENDINGS, Folder, Row, find_layout
-from utils.files import count, explain_write_errors
+from utils.files import count
 from utils.settings import CourseError
 
 TEST_SHARE = 0.2  # of a dataset without a split
@@ -37,7 +37,7 @@ def prepare_tree(
 
     `address` is what sentences call the folder, `lost` is what could not be unpacked of it, and
     `share` of the training part will be set aside for validation. Raises CourseError where the
-    layout is not clear, images are too few, or the disk is full.
+    layout is not clear or images are too few; faults of the disk are the caller's to explain.
     """
     layout = find_layout(folder, address)
     rows = layout.rows
@@ -62,12 +62,11 @@ def prepare_tree(
         (row.file, looks[row.file], tree / row.part / row.name / name)
         for row, name in zip(rows, _name_files(rows, looks), strict=True)
     ]
-    with explain_write_errors(tree.parent.parent):
-        for new in {target.parent for *_, target in jobs}:
-            new.mkdir(parents=True, exist_ok=True)
-        # From an unpacked archive, which goes away, no symbolic link may lead into the tree.
-        links = (os.link, shutil.copy2) if tree.parent in folder.path.parents else LINKS
-        _run(partial(_place, links), jobs, "preparing")
+    for new in {target.parent for *_, target in jobs}:
+        new.mkdir(parents=True, exist_ok=True)
+    # From an unpacked archive, which goes away, no symbolic link may lead into the tree.
+    links = (os.link, shutil.copy2) if tree.parent in folder.path.parents else LINKS
+    _run(partial(_place, links), jobs, "preparing")
     lines = [*format_counts(counts), *(f"taken     {sentence}" for sentence in layout.taken)]
     if copies := sum(looks[row.file] for row in rows):
         lines.append(f"converted {count(copies, 'file')} to plain RGB, large ones to fewer pixels")
